@@ -1,0 +1,1 @@
+//! tradepost: the local provider, the simulated Vercel and the month between them

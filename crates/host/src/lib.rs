@@ -1,0 +1,1 @@
+//! Runs one axum router on AWS Lambda, on Vercel or on localhost

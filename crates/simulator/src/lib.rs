@@ -1,0 +1,1 @@
+//! A simulated Vercel Marketplace: stateful, seeded, with a clock and faults of its own

@@ -1,0 +1,1 @@
+//! Typed items on one DynamoDB table, behind a door that can fail

@@ -1,1 +1,115 @@
-//! Runs one axum router on AWS Lambda, on Vercel or on localhost
+//! Runs one axum router on AWS Lambda, on Vercel or on localhost, from the same binary.
+//!
+//! A binary of `api/` calls [`main`] with its name, its [`Marks`] and a closure that builds its router.
+//! The host looks at the environment ([`Place::detect`]: Vercel's variables first, because Vercel itself
+//! runs on Lambda), sets up JSON logs, puts the router behind the same guard everywhere (health answer,
+//! body limit, deadline, no panic gets out) and serves it. What arrives:
+//!
+//! ```text
+//! Vercel, localhost   HTTP/1.1 ───────────────────────────▶ guard ─▶ router
+//! Lambda              JSON event ─▶ HTTP        ─▶ request ─▶ guard ─▶ router
+//!                                   schedule    ─▶ GET /cron/{function}, marked
+//!                                   SQS record  ─▶ POST /cron/{function}, marked, one each
+//!                                   else        ─▶ refused, logged
+//! ```
+//!
+//! So a flow only ever sees requests, and the mark of a schedule is a request extension: no outside
+//! request can carry one. The host knows neither the mark's type nor the provider; the caller hands the
+//! two functions that set them.
+//!
+//! Fails when the environment is unusable (one line on stderr, exit code 1) or the socket is.
+
+mod guard;
+mod lambda;
+mod localhost;
+mod log;
+mod place;
+mod vercel;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use http::Extensions;
+use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
+
+pub use guard::{BODY_BYTES_MAX, guarded};
+pub use place::{Place, PlaceError};
+
+/// How the host tells the router what only the platform can know. Plain functions of the caller, so that
+/// the types of the marks belong to whoever reads them.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// Marks a request as made by the cloud's own scheduler or queue.
+    pub scheduled: fn(&mut Extensions),
+    /// Tells a request how long the platform leaves for it, counted from its arrival.
+    pub deadline: fn(&mut Extensions, Duration),
+}
+
+/// The whole life of a function's process: detect the place, set up logs, build the router, serve.
+///
+/// A wrong configuration is told in one line on stderr and ends with exit code 1; so does a socket that
+/// fails. `build` runs inside the async runtime.
+pub fn main<E: Display>(
+    function: &'static str,
+    marks: Marks,
+    build: impl FnOnce(&Place) -> Result<Router, E>,
+) -> ExitCode {
+    exit(function, start(function, marks, &ProcessEnvironment, |place| std::future::ready(build(place))))
+}
+
+/// As [`main`], for a router whose making must wait for something.
+pub fn main_async<E: Display, F: Future<Output = Result<Router, E>>>(
+    function: &'static str,
+    marks: Marks,
+    build: impl FnOnce(Place) -> F,
+) -> ExitCode {
+    exit(function, start(function, marks, &ProcessEnvironment, |place| build(*place)))
+}
+
+/// Serves the router where this process runs, until it is told to stop.
+pub async fn run(
+    function: &'static str,
+    router: Router,
+    place: Place,
+    marks: Marks,
+    environment: &dyn Environment,
+) -> anyhow::Result<()> {
+    match place {
+        Place::Vercel => vercel::serve(guarded(function, router, place::deadline(environment)?, marks)).await,
+        Place::Lambda => lambda::serve(function, guarded(function, router, None, marks), marks).await,
+        Place::Localhost => {
+            let port = place::port(environment)?;
+            localhost::serve(guarded(function, router, place::deadline(environment)?, marks), port).await
+        }
+    }
+}
+
+fn start<E: Display, F: Future<Output = Result<Router, E>>>(
+    function: &'static str,
+    marks: Marks,
+    environment: &dyn Environment,
+    build: impl FnOnce(&Place) -> F,
+) -> anyhow::Result<()> {
+    let place = Place::detect(environment);
+    log::init(environment)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let router = build(&place).await.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        tracing::debug!(function.name = function, host.place = place.name(), "starting");
+        run(function, router, place, marks, environment).await
+    })
+}
+
+fn exit(function: &'static str, outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+            eprintln!("{function}: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}

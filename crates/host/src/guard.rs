@@ -1,0 +1,57 @@
+//! What stands before every router, wherever it runs: the health answer, the body limit, the deadline's
+//! mark, and the wall that no panic passes.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures_util::FutureExt;
+use http::{StatusCode, header};
+use http_body_util::Limited;
+
+use crate::Marks;
+
+/// The longest body that any function takes (`formats.md`); a flow may take less.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The router as every place serves it: `GET /health/{function}` answers, bodies are limited to
+/// [`BODY_BYTES_MAX`] (413), a panic becomes a bare 500, and each request is marked with `deadline` if there
+/// is one.
+pub fn guarded(function: &'static str, router: Router, deadline: Option<Duration>, marks: Marks) -> Router {
+    let health = move || async move { Json(Health { function, version: env!("CARGO_PKG_VERSION") }) };
+    router.route(&format!("/health/{function}"), get(health)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(
+        middleware::from_fn(move |mut request: Request, next: Next| async move {
+            if let Some(remaining) = deadline {
+                (marks.deadline)(request.extensions_mut(), remaining);
+            }
+            if declared_bytes(&request).is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+            }
+            let request = request.map(|body| Body::new(Limited::new(body, BODY_BYTES_MAX)));
+            caught(function, next.run(request)).await
+        }),
+    )
+}
+
+#[derive(serde::Serialize)]
+struct Health {
+    function: &'static str,
+    version: &'static str,
+}
+
+fn declared_bytes(request: &Request) -> Option<usize> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The panic's place and message are in the log already (`log`); the outside learns nothing.
+async fn caught(function: &'static str, response: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(response).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(function.name = function, "request panicked");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}

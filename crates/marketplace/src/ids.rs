@@ -33,6 +33,12 @@ pub enum InvalidId {
         /// Which kind of id was expected.
         kind: &'static str,
     },
+    /// The text is `.` or `..`, which a path swallows.
+    #[error("{kind} is a dot segment")]
+    DotSegment {
+        /// Which kind of id was expected.
+        kind: &'static str,
+    },
 }
 
 fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
@@ -45,6 +51,9 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     let bad = |c: char| !c.is_ascii_graphic() || matches!(c, '#' | '/' | '?' | '%');
     if text.chars().any(bad) {
         return Err(InvalidId::BadCharacter { kind });
+    }
+    if matches!(text, "." | "..") {
+        return Err(InvalidId::DotSegment { kind });
     }
     Ok(())
 }
@@ -140,7 +149,7 @@ mod tests {
 
     #[test]
     fn ids_refuse_what_would_break_a_path_or_a_key() {
-        for bad in ["", "a b", "a#b", "a/b", "a?b", "a%b", "ä", "a\n"] {
+        for bad in ["", "a b", "a#b", "a/b", "a?b", "a%b", "ä", "a\n", ".", ".."] {
             assert!(InstallationId::new(bad).is_err(), "{bad:?} was accepted");
         }
         assert!(InstallationId::new("x".repeat(ID_BYTES_MAX)).is_ok());

@@ -1,7 +1,14 @@
-//! The Vercel Marketplace protocol for providers.
 #![doc = include_str!("../README.md")]
 
+pub mod client;
 pub mod doors;
+pub mod endpoint;
 pub mod http_door;
 pub mod ids;
 pub mod money;
+pub mod oidc;
+pub mod sso;
+pub mod webhook_signature;
+pub mod wire;
+
+pub use wire::{partner, webhook};

@@ -1,0 +1,347 @@
+//! Periods, lines, usage and interim billing data (spec A.13, A.17).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::open_enum::open_enum;
+use super::time;
+use crate::ids::{PlanId, ResourceId};
+use crate::money::{Money, Price, Quantity, line_total};
+
+/// A stretch of time, `[start, end)`.
+///
+/// [`Period::new`] refuses an empty one, as Vercel does in practice (spec F); reading accepts any, so that
+/// an odd answer of Vercel's stays readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Period {
+    /// The first instant.
+    #[serde(with = "time")]
+    pub start: Timestamp,
+    /// The first instant after it.
+    #[serde(with = "time")]
+    pub end: Timestamp,
+}
+
+/// The period is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a period ends after it starts, by a millisecond at least (spec F)")]
+pub struct PeriodError;
+
+impl Period {
+    /// A period that is not empty once it is written in milliseconds.
+    pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, PeriodError> {
+        let period = Self { start, end };
+        period.check()?;
+        Ok(period)
+    }
+
+    /// Refuses an empty period.
+    pub fn check(&self) -> Result<(), PeriodError> {
+        let [start, end] = [self.start, self.end].map(time::floor_to_millisecond);
+        if start < end { Ok(()) } else { Err(PeriodError) }
+    }
+
+    /// Whether the instant lies in `[start, end)`.
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {})", time::text(self.start), time::text(self.end))
+    }
+}
+
+/// A line that is billed, on an invoice or in interim data (spec A, `LineItem`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LineItem {
+    /// The plan it is billed under; active on the resource during the period (spec A.14, rule 2).
+    pub billing_plan_id: PlanId,
+    /// The resource; none means the whole installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
+    /// Its own start, only where it differs from the period's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub start: Option<Timestamp>,
+    /// Its own end, only where it differs from the period's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub end: Option<Timestamp>,
+    /// What is billed.
+    pub name: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// The price of one unit, in US dollars.
+    pub price: Price,
+    /// How many units.
+    pub quantity: Quantity,
+    /// What a unit is.
+    pub units: String,
+    /// The amount, rounded to cents.
+    pub total: Money,
+}
+
+impl LineItem {
+    /// A line over the whole period whose total is [`line_total`]; `None` beyond the range of [`Money`].
+    pub fn priced(
+        billing_plan_id: PlanId,
+        resource_id: Option<ResourceId>,
+        name: impl Into<String>,
+        price: Price,
+        quantity: Quantity,
+        units: impl Into<String>,
+    ) -> Option<Self> {
+        let total = line_total(price, quantity)?;
+        let (name, units) = (name.into(), units.into());
+        Some(Self {
+            billing_plan_id,
+            resource_id,
+            start: None,
+            end: None,
+            name,
+            details: None,
+            price,
+            quantity,
+            units,
+            total,
+        })
+    }
+}
+
+/// What is taken off (spec A, `Discount`): the only way to bill less, as amounts have no sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discount {
+    /// The plan it belongs to.
+    pub billing_plan_id: PlanId,
+    /// The resource; none means the whole installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
+    /// Its own start, only where it differs from the period's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub start: Option<Timestamp>,
+    /// Its own end, only where it differs from the period's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub end: Option<Timestamp>,
+    /// Why.
+    pub name: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// How much, positive.
+    pub amount: Money,
+}
+
+open_enum! {
+    /// How Vercel shows a meter (spec A.13).
+    UsageKind {
+        /// A level, such as the size of a database.
+        Total = "total",
+        /// An amount within the period, such as queries.
+        Interval = "interval",
+        /// Per second.
+        Rate = "rate",
+    }
+}
+
+/// One meter's running totals; never deltas (spec A.13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// The resource; none means the whole installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
+    /// The meter's name, as shown.
+    pub name: String,
+    /// How it is shown.
+    #[serde(rename = "type")]
+    pub kind: UsageKind,
+    /// What a unit is.
+    pub units: String,
+    /// So far on the day that ends at `eod`.
+    pub day_value: Quantity,
+    /// So far in the period.
+    pub period_value: Quantity,
+    /// What the plan includes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_value: Option<Quantity>,
+}
+
+/// The bill so far. Written as an object; a bare list of lines is read too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Billing {
+    /// The lines.
+    pub items: Vec<LineItem>,
+    /// What is taken off.
+    pub discounts: Vec<Discount>,
+}
+
+impl Billing {
+    /// The lines less the discounts, or `None` beyond the range of [`Money`].
+    pub fn total(&self) -> Option<Money> {
+        total(&self.items, &self.discounts)
+    }
+}
+
+/// Lines less discounts; may be negative.
+pub(super) fn total(items: &[LineItem], discounts: &[Discount]) -> Option<Money> {
+    let lines = items.iter().map(|item| item.total);
+    let less = discounts.iter().map(|discount| -discount.amount);
+    lines.chain(less).try_fold(Money::ZERO, Money::checked_add)
+}
+
+#[derive(Serialize)]
+struct BillingBody<'a> {
+    items: &'a [LineItem],
+    #[serde(skip_serializing_if = "<[Discount]>::is_empty")]
+    discounts: &'a [Discount],
+}
+
+#[derive(Deserialize)]
+struct ReadBilling {
+    items: Vec<LineItem>,
+    #[serde(default)]
+    discounts: Option<Vec<Discount>>,
+}
+
+impl Serialize for Billing {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        BillingBody { items: &self.items, discounts: &self.discounts }.serialize(to)
+    }
+}
+
+/// Looks at the raw JSON first: an untagged union would have lost the digits of the quantities.
+impl<'de> Deserialize<'de> for Billing {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(from)?;
+        if raw.get().starts_with('[') {
+            let items = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+            return Ok(Self { items, discounts: Vec::new() });
+        }
+        let read: ReadBilling = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        Ok(Self { items: read.items, discounts: read.discounts.unwrap_or_default() })
+    }
+}
+
+/// Interim billing data (spec A.13): shown, never charged.
+///
+/// `timestamp` orders submissions, the latest wins. `eod` lies within the period. `eod` and the period's
+/// end are at most 24 h before Vercel's now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingData {
+    /// The instant of which this is the truth.
+    #[serde(with = "time")]
+    pub timestamp: Timestamp,
+    /// The end of the day the `dayValue`s are of.
+    #[serde(with = "time")]
+    pub eod: Timestamp,
+    /// The billing period.
+    pub period: Period,
+    /// The bill so far.
+    pub billing: Billing,
+    /// The meters so far.
+    pub usage: Vec<Usage>,
+}
+
+/// A prepaid balance (spec A.17).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Balance {
+    /// The resource; none means the whole installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
+    /// What is left. A whole number of cents on the wire; Vercel buys more by it.
+    #[serde(rename = "currencyValueInCents", with = "cents_number")]
+    pub value: Money,
+    /// The same as shown, such as `2,000 Tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<String>,
+    /// What the credit is counted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_label: Option<String>,
+}
+
+/// Prepaid balances at an instant (spec A.17, B.14); the latest timestamp wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balances {
+    /// The instant of which this is the truth.
+    #[serde(with = "time")]
+    pub timestamp: Timestamp,
+    /// The balances.
+    pub balances: Vec<Balance>,
+}
+
+mod cents_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::money::Money;
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    pub(super) fn serialize<S: Serializer>(amount: &Money, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(amount.cents())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
+        i64::deserialize(from).map(Money::from_cents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: &str = r#"{"timestamp":"2027-01-02T10:00:00.000Z","eod":"2027-01-02T23:59:59.999Z","period":{"start":"2027-01-01T00:00:00.000Z","end":"2027-02-01T00:00:00.000Z"},"billing":{"items":[{"billingPlanId":"metered","resourceId":"r1","name":"Queries","price":"0.000025","quantity":123456789012.123456789,"units":"queries","total":"3086419.73"}],"discounts":[{"billingPlanId":"metered","name":"Credit","amount":"1.00"}]},"usage":[{"resourceId":"r1","name":"Queries","type":"interval","units":"queries","dayValue":0.1,"periodValue":123456789012.123456789,"planValue":1000}]}"#;
+
+    #[test]
+    fn interim_data_keep_every_digit() {
+        let read: BillingData = serde_json::from_str(DATA).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), DATA);
+        assert_eq!(read.billing.total().unwrap().to_string(), "3086418.73");
+        let line = &read.billing.items[0];
+        let priced = LineItem::priced(
+            line.billing_plan_id.clone(),
+            line.resource_id.clone(),
+            "Queries",
+            line.price,
+            line.quantity,
+            "queries",
+        );
+        assert_eq!(priced.as_ref(), Some(line));
+    }
+
+    #[test]
+    fn a_bare_list_of_lines_is_read_digit_for_digit() {
+        let list = DATA.replace(r#""billing":{"items":"#, r#""billing":"#);
+        let list = list.replace(r#","discounts":[{"billingPlanId":"metered","name":"Credit","amount":"1.00"}]}"#, "");
+        let read: BillingData = serde_json::from_str(&list).unwrap();
+        assert_eq!(read.billing.items[0].quantity.to_string(), "123456789012.123456789");
+        assert!(read.billing.discounts.is_empty());
+    }
+
+    #[test]
+    fn a_period_is_not_empty() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let start = at("2027-01-01T00:00:00Z");
+        assert_eq!(Period::new(start, start), Err(PeriodError));
+        assert_eq!(Period::new(start, at("2027-01-01T00:00:00.0009Z")), Err(PeriodError));
+        let period = Period::new(start, at("2027-02-01T00:00:00Z")).unwrap();
+        assert!(period.contains(start) && !period.contains(period.end));
+        assert!(
+            serde_json::from_str::<Period>(r#"{"start":"2027-01-01T00:00:00Z","end":"2027-01-01T00:00:00Z"}"#).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_balance_is_a_whole_number_of_cents() {
+        let json = r#"{"timestamp":"2027-01-02T10:00:00.000Z","balances":[{"currencyValueInCents":1234,"credit":"12","nameLabel":"Tokens"}]}"#;
+        let read: Balances = serde_json::from_str(json).unwrap();
+        assert_eq!(read.balances[0].value, Money::from_cents(1234));
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    }
+}

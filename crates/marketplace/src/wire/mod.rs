@@ -32,3 +32,4 @@ pub use resource::{
     Ownership, ResourceStatus,
 };
 pub use secret::{EnvironmentOverrides, Exposed, Secret};
+pub(crate) use secret::{optional_secret_text, secret_text};

@@ -1,0 +1,60 @@
+//! From an answer of Vercel's to a result or a [`ClientError`].
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::error::{ClientError, Refusal};
+use super::retry::asked_delay;
+
+/// The longest code or message kept, in characters.
+pub const REFUSAL_TEXT_CHARS_MAX: usize = 512;
+/// The most bytes of a refusal that are looked at.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// The longest `x-vercel-id` kept, in bytes.
+const VERCEL_ID_BYTES_MAX: usize = 256;
+/// What stands for a message that may quote a secret.
+const WITHHELD: &str = "(withheld: the request carried secrets)";
+
+/// Any 2xx is a success (the documents and the practice differ in which); the rest is an error by its status.
+pub(super) fn classify(answer: Response<Bytes>, secretive: bool, now: Timestamp) -> Result<Bytes, ClientError> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.into_body());
+    }
+    let (parts, body) = answer.into_parts();
+    let body = if body.len() > REFUSAL_BYTES_MAX { &[] } else { body.as_ref() };
+    let refusal = || Box::new(refusal(status, &parts.headers, body, secretive));
+    Err(match status {
+        StatusCode::GONE => ClientError::Gone,
+        StatusCode::TOO_MANY_REQUESTS => {
+            ClientError::RateLimited { retry_after: asked_delay(&parts.headers, body, now) }
+        }
+        StatusCode::REQUEST_TIMEOUT => ClientError::Server(refusal()),
+        status if status.is_server_error() => ClientError::Server(refusal()),
+        _ => ClientError::Rejected(refusal()),
+    })
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], secretive: bool) -> Refusal {
+    let (code, message) = words(body);
+    let message = if secretive && !message.is_empty() { WITHHELD.to_owned() } else { message };
+    Refusal { status: status.as_u16(), code, message, vercel_id: vercel_id(headers) }
+}
+
+/// Vercel's id of a request, if it is one: visible ASCII and not too long.
+pub(super) fn vercel_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-vercel-id")?.to_str().ok()?;
+    (id.len() <= VERCEL_ID_BYTES_MAX).then(|| id.to_owned())
+}
+
+/// Code and message of `{error: {code, message}}` (spec G), or of OAuth's `{error, error_description}` (A.20).
+fn words(body: &[u8]) -> (String, String) {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return <_>::default() };
+    let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(REFUSAL_TEXT_CHARS_MAX).collect();
+    match &body["error"] {
+        error @ Value::Object(_) => (text(&error["code"]), text(&error["message"])),
+        error => (text(error), text(&body["error_description"])),
+    }
+}

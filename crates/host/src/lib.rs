@@ -55,7 +55,7 @@ pub struct Marks {
 pub fn main<E: Display>(
     function: &'static str,
     marks: Marks,
-    build: impl FnOnce(&Place) -> Result<Router, E>,
+    build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> ExitCode {
     exit(function, start(function, marks, &ProcessEnvironment, |place| std::future::ready(build(place))))
 }
@@ -66,7 +66,7 @@ pub fn main_async<E: Display, F: Future<Output = Result<Router, E>>>(
     marks: Marks,
     build: impl FnOnce(Place) -> F,
 ) -> ExitCode {
-    exit(function, start(function, marks, &ProcessEnvironment, |place| build(*place)))
+    exit(function, start(function, marks, &ProcessEnvironment, build))
 }
 
 /// Serves the router where this process runs, until it is told to stop.
@@ -91,13 +91,13 @@ fn start<E: Display, F: Future<Output = Result<Router, E>>>(
     function: &'static str,
     marks: Marks,
     environment: &dyn Environment,
-    build: impl FnOnce(&Place) -> F,
+    build: impl FnOnce(Place) -> F,
 ) -> anyhow::Result<()> {
     let place = Place::detect(environment);
     log::init(environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let router = build(&place).await.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let router = build(place).await.map_err(|error| anyhow::anyhow!("{error:#}"))?;
         tracing::debug!(function.name = function, host.place = place.name(), "starting");
         run(function, router, place, marks, environment).await
     })

@@ -12,7 +12,6 @@ pub(crate) async fn serve(router: Router, port: u16) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("port {port} on 127.0.0.1 cannot be taken; PORT names another"))?;
-    tracing::info!(server.address = %listener.local_addr()?, "listening");
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = async move {
@@ -21,6 +20,7 @@ pub(crate) async fn serve(router: Router, port: u16) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
         }
     };
+    tracing::info!(server.address = %listener.local_addr()?, "listening");
     axum::serve(listener, router).with_graceful_shutdown(stop).await?;
     tracing::info!("stopped");
     Ok(())

@@ -1,0 +1,158 @@
+//! The host on each place, with `examples/hello.rs` behind it as a process: what arrives, what is refused,
+//! what it writes, how it ends.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use support::lambda::Lambda;
+use support::process::{Environment, Process, environment};
+use support::vercel::{Ipc, Server};
+use support::{events, wire};
+
+/// `cargo test` builds the examples before the tests, next to them.
+fn hello() -> PathBuf {
+    let tests = std::env::current_exe().expect("a test binary");
+    let profile = tests.ancestors().nth(2).expect("in deps of the profile's directory");
+    profile.join("examples/hello")
+}
+
+fn configured() -> Environment {
+    environment([("GREETING", "hello")])
+}
+
+#[test]
+fn one_router_answers_in_every_place() {
+    let health = json!({"function": "hello", "version": env!("CARGO_PKG_VERSION")});
+
+    let lambda = Lambda::start(&hello(), &configured());
+    assert_eq!(lambda.request(events::http("GET", "/hello", &[], "")), (200, "hello from lambda".to_owned()));
+    let (status, body) = lambda.request(events::http("GET", "/health/hello", &[], ""));
+    assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (200, health.clone()));
+
+    let ipc = Ipc::start(&hello(), &configured());
+    assert_eq!(ipc.request("GET", "/hello", &[], b"").text(), "hello from vercel");
+    assert_eq!(ipc.request("GET", "/health/hello", &[], b"").json(), health);
+    assert_eq!(ipc.request("POST", "/echo", &[], b"ping").text(), "ping");
+
+    for (server, greeting) in [
+        (Server::vercel(&hello(), &configured()), "hello from vercel"),
+        (Server::localhost(&hello(), &configured()), "hello from localhost"),
+    ] {
+        assert_eq!(server.request("GET", "/hello", &[], b"").text(), greeting);
+        assert_eq!(server.request("GET", "/health/hello", &[], b"").json(), health);
+        assert_eq!(server.request("HEAD", "/health/other", &[], b"").status(), 404);
+    }
+}
+
+#[test]
+fn only_the_schedule_itself_carries_the_mark() {
+    let lambda = Lambda::start(&hello(), &configured());
+    assert_eq!(lambda.invoke(events::schedule()), Ok(json!({"statusCode": 200})));
+    let body = events::schedule().to_string();
+    for event in [
+        events::http("GET", "/cron/hello", &[], ""),
+        events::http("POST", "/cron/hello", &[("content-type", "application/json")], &body),
+        events::http("GET", "/cron/hello", &[], &events::schedule_without_input().to_string()),
+    ] {
+        assert_eq!(lambda.request(event), (401, String::new()));
+    }
+    assert_eq!(lambda.request(events::http("POST", "/events", &[], &body)).0, 404);
+    let error = lambda.invoke(events::schedule_without_input()).unwrap_err();
+    assert_eq!(error["errorType"], "UnknownEvent");
+
+    let ipc = Ipc::start(&hello(), &configured());
+    assert_eq!(ipc.request("POST", "/cron/hello", &[], body.as_bytes()).status(), 401);
+}
+
+#[test]
+fn the_time_left_is_what_the_platform_or_the_operator_says() {
+    let lambda = Lambda::start(&hello(), &configured());
+    assert_eq!(lambda.request(events::http("GET", "/remaining", &[], "")), (200, "29000".to_owned()));
+    let server = Server::vercel(&hello(), &configured());
+    assert_eq!(server.request("GET", "/remaining", &[], b"").text(), "unknown");
+    let mut told = configured();
+    told.push(("TRADEPOST_DEADLINE_SECONDS".to_owned(), "60".to_owned()));
+    assert_eq!(Server::vercel(&hello(), &told).request("GET", "/remaining", &[], b"").text(), "60000");
+}
+
+#[test]
+fn a_panic_is_a_bare_500_and_one_line_of_the_log_without_what_it_held() {
+    let ipc = Ipc::start(&hello(), &configured());
+    let response = ipc.request("GET", "/panic", &[], b"");
+    assert_eq!((response.status(), response.text().as_str()), (500, ""));
+    assert_eq!(ipc.request("GET", "/hello", &[], b"").status(), 200, "the process lives on");
+
+    let lambda = Lambda::start(&hello(), &configured());
+    assert_eq!(lambda.request(events::http("GET", "/panic", &[], "")), (500, String::new()));
+    assert_eq!(lambda.request(events::http("GET", "/hello", &[], "")).0, 200);
+
+    let server = Server::localhost(&hello(), &configured());
+    assert_eq!(server.request("GET", "/panic", &[], b"").status(), 500);
+    server.process().signal("TERM");
+    let (status, output) = server.into_process().wait();
+    assert!(status.success(), "{output}");
+    let panicked = output.lines().find(|line| line.contains(r#""message":"panicked""#)).expect("a line of the log");
+    let panicked: Value = serde_json::from_str(panicked).unwrap();
+    assert_eq!(panicked["level"], "ERROR");
+    assert!(panicked["panic.file"].as_str().unwrap().ends_with("examples/hello.rs"), "{panicked}");
+    assert!(!output.contains("hunter2"), "{output}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_in_every_place() {
+    let limit = tradepost_host::BODY_BYTES_MAX;
+    for server in [Server::vercel(&hello(), &configured()), Server::localhost(&hello(), &configured())] {
+        assert_eq!(server.request("POST", "/echo", &[], &vec![b'a'; limit]).status(), 200);
+        assert_eq!(server.request("POST", "/echo", &[], &vec![b'a'; limit + 1]).status(), 413);
+        assert_eq!(chunked(server.port(), limit + 1).status(), 413);
+    }
+    let lambda = Lambda::start(&hello(), &configured());
+    let event = |length| events::http("POST", "/echo", &[], &"a".repeat(length));
+    assert_eq!(lambda.request(event(limit)).0, 200);
+    assert_eq!(lambda.request(event(limit + 1)), (413, String::new()));
+}
+
+/// A body that does not say how long it will be.
+fn chunked(port: u16, length: usize) -> wire::Message {
+    use std::io::{BufReader, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n").unwrap();
+    // The server may have answered and closed before all is written.
+    let _ = stream.write_all(&vec![b'a'; length]).and_then(|()| stream.write_all(b"\r\n0\r\n\r\n"));
+    wire::Message::read(&mut BufReader::new(stream)).unwrap().unwrap()
+}
+
+#[test]
+fn a_wrong_configuration_is_one_line_that_names_the_variable() {
+    let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1");
+    let cases = [
+        (environment([("PORT", "0")]), "GREETING"),
+        (environment([("VERCEL", "1")]), "GREETING"),
+        (environment([lambda]), "GREETING"),
+        (environment([("GREETING", "hello"), ("PORT", "http")]), "PORT"),
+        (environment([("GREETING", "hello"), ("TRADEPOST_LOG", "a=b=c")]), "TRADEPOST_LOG"),
+        (environment([("GREETING", "hello"), ("TRADEPOST_DEADLINE_SECONDS", "-1")]), "TRADEPOST_DEADLINE_SECONDS"),
+    ];
+    for (variables, named) in cases {
+        let (status, output) = Process::start(&hello(), &variables).wait();
+        assert_eq!(status.code(), Some(1), "{variables:?}: {output}");
+        let lines: Vec<_> = output.lines().collect();
+        assert!(matches!(lines[..], [line] if line.starts_with("hello: ") && line.contains(named)), "{output}");
+    }
+}
+
+#[test]
+fn localhost_stops_on_both_signals() {
+    for signal in ["INT", "TERM"] {
+        let server = Server::localhost(&hello(), &configured());
+        server.process().signal(signal);
+        let (status, output) = server.into_process().wait();
+        assert!(status.success() && output.contains(r#""message":"stopped""#), "{signal}: {output}");
+        assert!(output.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{output}");
+    }
+}

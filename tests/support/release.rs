@@ -1,0 +1,40 @@
+//! The functions' binaries, built as Vercel builds them (`cargo build --release --bin NAME`, in one call),
+//! once in a test process, into the target directory that is in use.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+pub const FUNCTIONS: [&str; 9] =
+    ["installations", "sso", "webhooks", "events", "usage", "billing", "invoices", "secrets", "outbox"];
+
+/// Those that a schedule calls.
+pub const SCHEDULED: [&str; 4] = ["billing", "invoices", "secrets", "outbox"];
+
+/// The release binary of a function. The first call builds all nine.
+pub fn function(name: &str) -> &'static Path {
+    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| build(&FUNCTIONS)).get(name).unwrap_or_else(|| panic!("no function is named {name}"))
+}
+
+fn build(names: &[&str]) -> HashMap<String, PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+    for name in names {
+        cargo.args(["--bin", name]);
+    }
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(built.status.success(), "the functions do not build");
+    let messages = built.stdout.split(|byte| *byte == b'\n');
+    let binaries: HashMap<_, _> = messages.filter_map(|line| binary(&serde_json::from_slice(line).ok()?)).collect();
+    assert!(names.iter().all(|name| binaries.contains_key(*name)), "built {binaries:?}, wanted {names:?}");
+    binaries
+}
+
+fn binary(message: &Value) -> Option<(String, PathBuf)> {
+    let path = message["executable"].as_str()?;
+    Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
+}

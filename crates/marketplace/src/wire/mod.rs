@@ -26,6 +26,7 @@ pub use event::MarketplaceEvent;
 pub use invoice::{
     INVOICE_MIN, InvalidInvoice, Invoice, InvoiceRequest, InvoiceState, Refund, TestInvoice, TestResult,
 };
+pub(crate) use open_enum::open_enum;
 pub use plan::{BillingPlan, PlanDetail, PlanKind, PlanScope};
 pub use resource::{
     Account, Contact, InvalidNotification, Metadata, NOTIFICATION_TITLE_CHARS_MAX, Notification, NotificationLevel,

@@ -178,3 +178,99 @@ fn check_endpoint(variable: &'static str, url: String, strict: bool) -> Result<S
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Variables(Vec<(&'static str, &'static str)>);
+
+    impl Environment for Variables {
+        fn var(&self, name: &str) -> Option<String> {
+            self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    const STANDARD_SET: [(&str, &str); 4] = [
+        ("TRADEPOST_TABLE", "t"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "standard-id"),
+        ("AWS_SECRET_ACCESS_KEY", "standard-secret"),
+    ];
+    const VERCEL_SET: [(&str, &str); 3] = [
+        ("TRADEPOST_AWS_REGION", "us-west-2"),
+        ("TRADEPOST_AWS_ACCESS_KEY_ID", "own-id"),
+        ("TRADEPOST_AWS_SECRET_ACCESS_KEY", "own-secret"),
+    ];
+
+    fn read(on_vercel: bool, sets: &[&[(&'static str, &'static str)]]) -> Result<DynamoConfig, ConfigError> {
+        DynamoConfig::from_environment(&Variables(sets.concat()), on_vercel)
+    }
+
+    fn invalid(result: Result<DynamoConfig, ConfigError>) -> &'static str {
+        match result {
+            Err(ConfigError::Invalid { variable, .. }) => variable,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn standard_names_count_off_vercel() {
+        let extra = [("AWS_SESSION_TOKEN", "temporary"), ("AWS_ENDPOINT_URL", "http://db:8000")];
+        let config = read(false, &[&STANDARD_SET, &VERCEL_SET, &extra]).unwrap();
+        assert_eq!((config.table.as_str(), config.region.as_str()), ("t", "eu-central-1"));
+        assert_eq!(config.endpoint.as_deref(), Some("http://db:8000"));
+        assert_eq!(config.credentials.access_key_id, "standard-id");
+        assert_eq!(config.credentials.session_token.as_ref().unwrap().expose_secret(), "temporary");
+        let shown = format!("{config:?} {:?}", config.credentials);
+        assert!(!shown.contains("standard-secret") && !shown.contains("temporary"), "{shown}");
+
+        let specific = [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")];
+        let config = read(false, &[&STANDARD_SET, &extra, &specific]).unwrap();
+        assert_eq!(config.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn on_vercel_the_standard_names_do_not_count() {
+        let endpoint = [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), ("AWS_SESSION_TOKEN", "temporary")];
+        let config = read(true, &[&STANDARD_SET, &VERCEL_SET, &endpoint]).unwrap();
+        assert_eq!((config.region.as_str(), config.endpoint), ("us-west-2", None));
+        assert_eq!(config.credentials.access_key_id, "own-id");
+        assert_eq!(config.credentials.secret_access_key.expose_secret(), "own-secret");
+        assert!(config.credentials.session_token.is_none());
+
+        let error = read(true, &[&STANDARD_SET]).unwrap_err().to_string();
+        assert!(error.starts_with("TRADEPOST_AWS_REGION is not set; set it in the project"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for set in [&STANDARD_SET[..], &VERCEL_SET[..]] {
+            let on_vercel = set.len() == VERCEL_SET.len();
+            for gone in 0..set.len() {
+                let mut rest = set.to_vec();
+                let (name, _) = rest.remove(gone);
+                let table: &[_] = if on_vercel { &STANDARD_SET[..1] } else { &[] };
+                let error = read(on_vercel, &[&rest, table]).unwrap_err();
+                assert!(error.to_string().starts_with(&format!("{name} is not set; ")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn our_own_endpoint_takes_plain_http_to_loopback_only() {
+        let table = [STANDARD_SET[0]];
+        let with = |url| read(true, &[&table, &VERCEL_SET, &[("TRADEPOST_AWS_ENDPOINT_URL", url)]]);
+        for url in ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:8000", "https://dynamodb.example"]
+        {
+            assert_eq!(with(url).unwrap().endpoint.as_deref(), Some(url));
+        }
+        for url in
+            ["http://db.example:8000", "http://127.0.0.1.example", "http://127.0.0.1@db.example", "127.0.0.1:8000"]
+        {
+            assert_eq!(invalid(with(url)), "TRADEPOST_AWS_ENDPOINT_URL", "{url}");
+        }
+        let standard = [("AWS_ENDPOINT_URL", "db:8000")];
+        assert_eq!(invalid(read(false, &[&STANDARD_SET, &standard])), "AWS_ENDPOINT_URL");
+    }
+}

@@ -20,9 +20,9 @@ pub enum StoreError {
     #[error("another transaction holds the items; the retries are used up")]
     Conflict,
     /// Over a limit of DynamoDB's or ours; nothing was sent.
-    #[error("{what} has {size}, the limit is {limit}")]
+    #[error("{size} {what}, the limit is {limit}")]
     TooLarge {
-        /// What is too large, with its unit.
+        /// What there is too much of: `bytes of an item`.
         what: &'static str,
         /// Its size.
         size: usize,
@@ -30,9 +30,9 @@ pub enum StoreError {
         limit: usize,
     },
     /// A slice has more pages than the caller allows.
-    #[error("{what} is longer than {limit}")]
+    #[error("more than {limit} {what}")]
     TooMany {
-        /// What is too long, with its unit.
+        /// What there is too much of: `pages of a slice`.
         what: &'static str,
         /// The most allowed.
         limit: usize,

@@ -133,17 +133,31 @@ impl Faulty {
             return Ok(FaultKind::None);
         }
         let n = self.shared.matching_calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if n % every != 0 {
+        if !n.is_multiple_of(every) {
             return Ok(FaultKind::None);
         }
-        self.shared.injected.fetch_add(1, Ordering::SeqCst);
-        match kind {
-            FaultKind::Conflict => Err(BackendError::Conflict),
-            FaultKind::Throttled => Err(BackendError::Throttled),
+        let refused = match kind {
+            FaultKind::Conflict => BackendError::Conflict,
+            FaultKind::Throttled => BackendError::Throttled,
             // Nobody outside can tell that a lost write never arrived.
-            FaultKind::TimeoutBefore => Err(BackendError::Timeout { maybe_done: call == Call::Write }),
-            FaultKind::None | FaultKind::TimeoutAfter | FaultKind::StaleIndex => Ok(kind),
+            FaultKind::TimeoutBefore => BackendError::Timeout { maybe_done: call == Call::Write },
+            FaultKind::None | FaultKind::TimeoutAfter | FaultKind::StaleIndex => return Ok(kind),
+        };
+        self.inject();
+        Err(refused)
+    }
+
+    fn inject(&self) {
+        self.shared.injected.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The answer to a write that happened. A refused write has no answer to lose.
+    fn answer(&self, fault: FaultKind) -> Result<(), BackendError> {
+        if fault != FaultKind::TimeoutAfter {
+            return Ok(());
         }
+        self.inject();
+        Err(BackendError::Timeout { maybe_done: true })
     }
 
     /// What the items are before the write, if a stale index has to show it later.
@@ -198,6 +212,7 @@ impl Backend for Faulty {
         if fault != FaultKind::StaleIndex {
             return Ok(page);
         }
+        self.inject();
         // The earliest state remembered for each item is what the index still shows.
         let mut old: HashMap<Key, Option<Item>> = HashMap::new();
         for (key, item) in lock(&self.shared.stale).iter() {
@@ -212,7 +227,7 @@ impl Backend for Faulty {
         self.inner.write(write).await?;
         self.remember(before);
         self.count(None);
-        answer(fault)
+        self.answer(fault)
     }
 
     async fn transact(&self, writes: &[Write], token: &str) -> Result<(), BackendError> {
@@ -223,12 +238,8 @@ impl Backend for Faulty {
         if writes.iter().any(Write::is_change) {
             self.count(Some(token));
         }
-        answer(fault)
+        self.answer(fault)
     }
-}
-
-fn answer(fault: FaultKind) -> Result<(), BackendError> {
-    if fault == FaultKind::TimeoutAfter { Err(BackendError::Timeout { maybe_done: true }) } else { Ok(()) }
 }
 
 /// The page as an index shows it that has not seen the last writes: `old` is what it still believes.

@@ -25,8 +25,8 @@ impl Key {
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        within("partition key", self.pk.len(), PK_BYTES_MAX)?;
-        within("sort key", self.sk.len(), SK_BYTES_MAX)
+        within("bytes of a partition key", self.pk.len(), PK_BYTES_MAX)?;
+        within("bytes of a sort key", self.sk.len(), SK_BYTES_MAX)
     }
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Key {
 /// Refuses an empty or oversized key attribute before DynamoDB does.
 pub(crate) fn within(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
     if size == 0 {
-        return Err(StoreError::Invalid { why: format!("an empty {what}") });
+        return Err(StoreError::Invalid { why: format!("no {what}") });
     }
     if size > limit { Err(StoreError::TooLarge { what, size, limit }) } else { Ok(()) }
 }

@@ -5,6 +5,7 @@
 //! `shard` (the shard index) and `ttl` (N, epoch seconds). The record's fields lie in `data` so that none can
 //! collide with ours.
 
+use std::fmt;
 use std::ops::Deref;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -81,8 +82,8 @@ impl<T> Deref for Stored<T> {
     }
 }
 
-/// An item whose type the reader has still to choose, by `kind` or by key.
-#[derive(Debug, Clone, PartialEq)]
+/// An item whose type the reader has still to choose, by `kind` or by key. `Debug` leaves its data out.
+#[derive(Clone, PartialEq)]
 pub struct Raw {
     /// Where it lies.
     pub key: Key,
@@ -92,6 +93,13 @@ pub struct Raw {
     pub version: u64,
     pub(crate) write_id: Option<String>,
     data: AttributeValue,
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, kind, version, write_id: _, data: _ } = self;
+        write!(f, "Raw({key}, {kind}, version {version})")
+    }
 }
 
 impl Raw {
@@ -163,14 +171,14 @@ pub(crate) fn encode<T: Record>(record: &T, version: u64) -> Result<(Key, Item),
         (attribute::DATA.to_owned(), data),
     ]);
     if let Some(due) = record.due() {
-        within("work name", due.work.len(), SK_BYTES_MAX)?;
+        within("bytes of a name of work", due.work.len(), SK_BYTES_MAX)?;
         let at = due_text(due.at, &key);
-        within("due entry", at.len(), SK_BYTES_MAX)?;
+        within("bytes of a due entry", at.len(), SK_BYTES_MAX)?;
         item.insert(attribute::WORK.to_owned(), AttributeValue::S(due.work));
         item.insert(attribute::DUE.to_owned(), AttributeValue::S(at));
     }
     if let Some(shard) = record.shard() {
-        within("partition key of a sharded item", key.pk.len(), SK_BYTES_MAX)?;
+        within("bytes of the partition key of a sharded item", key.pk.len(), SK_BYTES_MAX)?;
         item.insert(attribute::SHARD.to_owned(), AttributeValue::S(shard.text()));
     }
     if let Some(at) = record.expires_at() {

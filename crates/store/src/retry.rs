@@ -38,7 +38,7 @@ impl Policy {
     pub fn delay(&self, n: u32, draw: u64) -> Duration {
         let full = self.base.saturating_mul(1_u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.longest);
         let half = full / 2;
-        let spread = u64::try_from((full - half).as_micros()).unwrap_or(u64::MAX);
+        let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
         half + Duration::from_micros(draw % spread.saturating_add(1))
     }
 }

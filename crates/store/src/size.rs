@@ -22,7 +22,7 @@ const DIGEST_BYTES: usize = 16;
 pub(crate) fn check(writes: &[Write]) -> Result<(), StoreError> {
     let too_large = |what, size, limit| Err(StoreError::TooLarge { what, size, limit });
     if writes.len() > TRANSACTION_WRITES_MAX {
-        return too_large("transaction, in writes,", writes.len(), TRANSACTION_WRITES_MAX);
+        return too_large("writes in a transaction", writes.len(), TRANSACTION_WRITES_MAX);
     }
     let mut keys = std::collections::HashSet::with_capacity(writes.len());
     let mut total = 0;
@@ -36,12 +36,12 @@ pub(crate) fn check(writes: &[Write]) -> Result<(), StoreError> {
             Action::Delete | Action::Check => write.key.pk.len() + write.key.sk.len(),
         };
         if size > ITEM_BYTES_MAX {
-            return too_large("item, in bytes,", size, ITEM_BYTES_MAX);
+            return too_large("bytes of an item", size, ITEM_BYTES_MAX);
         }
         total += size;
     }
     if total > TRANSACTION_BYTES_MAX {
-        return too_large("transaction, in bytes,", total, TRANSACTION_BYTES_MAX);
+        return too_large("bytes of a transaction", total, TRANSACTION_BYTES_MAX);
     }
     Ok(())
 }
@@ -162,5 +162,53 @@ fn value(context: &mut Context, value_: &AttributeValue) {
             }
         }
         _ => context.update(b"_"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+
+    fn put(fields: &[(&str, AttributeValue)]) -> Write {
+        let item = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Write { key: Key::new("p", "s"), guard: Guard::Absent, action: Action::Put(item) }
+    }
+
+    fn string(text: &str) -> AttributeValue {
+        AttributeValue::S(text.to_owned())
+    }
+
+    #[test]
+    fn sizes_are_dynamodbs() {
+        let nested = AttributeValue::M([("né".to_owned(), AttributeValue::L(vec![string("abc")]))].into());
+        assert_eq!(value_bytes(&nested), 3 + 1 + 3 + (3 + 1 + 3));
+        assert_eq!(value_bytes(&AttributeValue::Null(true)), 1);
+        assert_eq!(value_bytes(&AttributeValue::N("12345".to_owned())), 5);
+        assert_eq!(item_bytes(&Item::from([("pk".to_owned(), string("abcd"))])), 6);
+    }
+
+    #[test]
+    fn every_difference_makes_another_digest() {
+        let base = put(&[("a", string("1")), ("b", string("2"))]);
+        let of = |write: &Write| digest(std::slice::from_ref(write), 7);
+        assert_eq!(of(&base), of(&base.clone()));
+        assert_eq!(of(&base).len(), 22);
+        let others = [
+            Write { guard: Guard::Any, ..base.clone() },
+            Write { guard: Guard::Version(1), ..base.clone() },
+            Write { key: Key::new("ps", ""), ..base.clone() },
+            Write { action: Action::Delete, ..base.clone() },
+            Write { action: Action::Check, ..base.clone() },
+            put(&[("a", string("12")), ("b", string(""))]),
+            put(&[("a", AttributeValue::N("1".to_owned())), ("b", string("2"))]),
+            put(&[("a", AttributeValue::L(vec![string("1")])), ("b", string("2"))]),
+        ];
+        let mut all: Vec<_> = others.iter().map(of).collect();
+        all.extend([of(&base), digest(std::slice::from_ref(&base), 8), digest(&[base.clone(), base], 7)]);
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
     }
 }

@@ -8,7 +8,7 @@ use tradepost_marketplace::doors::{Entropy, Sleeper};
 
 use crate::backend::{Backend, BackendError, IndexQuery, IndexRange, SliceQuery};
 use crate::error::StoreError;
-use crate::key::{Key, within};
+use crate::key::{Key, PK_BYTES_MAX, SK_BYTES_MAX, within};
 use crate::record::{Raw, Record, Shard, Stored, due_bound, key_of};
 use crate::retry::Retries;
 
@@ -71,7 +71,7 @@ impl Store {
             let Some(next) = next else { return Ok(found) };
             query.after = Some(next);
         }
-        Err(StoreError::TooMany { what: "slice, in pages,", limit: pages_max })
+        Err(StoreError::TooMany { what: "pages of a slice", limit: pages_max })
     }
 
     /// Reads at most `limit` (up to [`LIMIT_MAX`]) items of a slice after the sort key `after`, which must begin
@@ -159,9 +159,9 @@ impl Store {
 }
 
 fn slice(pk: &str, sk_prefix: &str, after: Option<&str>, limit: Option<usize>) -> Result<SliceQuery, StoreError> {
-    within("partition key", pk.len(), crate::key::PK_BYTES_MAX)?;
-    if sk_prefix.len() > crate::key::SK_BYTES_MAX {
-        within("sort key", sk_prefix.len(), crate::key::SK_BYTES_MAX)?;
+    within("bytes of a partition key", pk.len(), PK_BYTES_MAX)?;
+    if !sk_prefix.is_empty() {
+        within("bytes of a sort key", sk_prefix.len(), SK_BYTES_MAX)?;
     }
     Ok(SliceQuery { pk: pk.to_owned(), sk_prefix: sk_prefix.to_owned(), after: after.map(str::to_owned), limit })
 }

@@ -1,5 +1,7 @@
 //! One guarded write. A list of them is one transaction ([`crate::Store::commit`]).
 
+use std::fmt;
+
 use crate::backend::Item;
 use crate::error::StoreError;
 use crate::key::Key;
@@ -17,7 +19,7 @@ pub enum Guard {
 }
 
 /// What a write does once its guard holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Action {
     /// Puts the whole item.
     Put(Item),
@@ -27,12 +29,23 @@ pub(crate) enum Action {
     Check,
 }
 
-/// One guarded write of one item.
-#[derive(Debug, Clone, PartialEq)]
+/// One guarded write of one item. `Debug` leaves the item's data out.
+#[derive(Clone, PartialEq)]
 pub struct Write {
     pub(crate) key: Key,
     pub(crate) guard: Guard,
     pub(crate) action: Action,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Put(_) => "put",
+            Action::Delete => "delete",
+            Action::Check => "check",
+        };
+        write!(f, "Write({action} {}, {:?})", self.key, self.guard)
+    }
 }
 
 impl Write {

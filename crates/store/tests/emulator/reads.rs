@@ -108,6 +108,8 @@ async fn a_slice_is_a_prefix_in_order_and_pages_are_bounded() {
     assert_eq!(refused, StoreError::TooMany { what: "pages of a slice", limit: 1 });
 
     assert_eq!(sks(store.query_after("p", "", None, 5).await.unwrap()), ["a", "a#1", "a#2", "a#3", "b#1"]);
+    // Two to a page, so the third comes with another page.
+    assert_eq!(sks(store.query_after("p", "", None, 3).await.unwrap()), ["a", "a#1", "a#2"]);
     assert_eq!(sks(store.query_after("p", "", None, 4).await.unwrap()), ["a", "a#1", "a#2", "a#3"]);
     assert_eq!(sks(store.query_after("p", "a#", None, 2).await.unwrap()), ["a#1", "a#2"]);
     assert_eq!(sks(store.query_after("p", "a#", Some("a#1"), 5).await.unwrap()), ["a#2", "a#3"]);

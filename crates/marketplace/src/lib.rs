@@ -7,6 +7,8 @@ pub mod http_door;
 pub mod ids;
 pub mod money;
 pub mod oidc;
+#[cfg(test)]
+mod scripted;
 pub mod sso;
 pub mod webhook_signature;
 pub mod wire;

@@ -104,6 +104,7 @@ impl Sleeper for SystemSleeper {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
+    #[allow(clippy::disallowed_methods, reason = "this is the door")]
     #[allow(clippy::expect_used, reason = "aws-lc aborts or succeeds; there is no safe way on without randomness")]
     fn fill(&self, buffer: &mut [u8]) {
         aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");

@@ -260,6 +260,7 @@ impl Quantity {
     }
 
     /// What is left above `other`; zero if nothing.
+    #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         if self.0 > other.0 { Self(self.0 - other.0) } else { Self::ZERO }
     }

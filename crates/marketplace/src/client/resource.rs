@@ -77,18 +77,18 @@ impl Client {
         &self,
         call: &Call<'_>,
         resource: &ResourceId,
-        patch: &ResourcePatch,
+        changes: &ResourcePatch,
     ) -> Result<UpdatedResource, ClientError> {
         let path = ["resources", resource.as_str()];
         let operation = Operation::new(self, call, "update_resource", RetryClass::Repeatable, Method::PATCH, &path);
-        let operation = if patch.secrets.is_some() { operation.secretive() } else { operation };
+        let operation = if changes.secrets.is_some() { operation.secretive() } else { operation };
         let body = PatchBody {
-            ownership: patch.ownership.as_ref(),
-            name: patch.name.as_deref(),
-            status: patch.status.as_ref(),
-            metadata: patch.metadata.as_ref(),
-            billing_plan: patch.billing_plan.as_ref(),
-            notification: &patch.notification,
+            ownership: changes.ownership.as_ref(),
+            name: changes.name.as_deref(),
+            status: changes.status.as_ref(),
+            metadata: changes.metadata.as_ref(),
+            billing_plan: changes.billing_plan.as_ref(),
+            notification: &changes.notification,
             secrets: patch
                 .secrets
                 .as_ref()

@@ -87,7 +87,7 @@ fn scale(bound: Duration, draw: u64) -> Duration {
 }
 
 /// The longest wait that is believed.
-pub const ASKED_DELAY_MAX: Duration = Duration::from_secs(3_600);
+pub const ASKED_DELAY_MAX: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
 struct LimitBody {

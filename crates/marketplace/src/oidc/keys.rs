@@ -25,11 +25,11 @@ use crate::http_door::HttpDoor;
 /// How long one fetch may take.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The least time between two rounds of fetching, in lease time.
-pub const FETCH_WAIT: Duration = Duration::from_secs(60);
+pub const FETCH_WAIT: Duration = Duration::from_mins(1);
 /// The same while no key at all is known, because the round before failed.
 pub const FETCH_WAIT_COLD: Duration = Duration::from_secs(2);
 /// How long keys are used before they are fetched again, so that a withdrawn key goes.
-pub const KEYS_FRESH: Duration = Duration::from_secs(3_600);
+pub const KEYS_FRESH: Duration = Duration::from_hours(1);
 
 /// How often one document is tried in a round.
 const FETCH_TRIES: u32 = 2;

@@ -128,6 +128,7 @@ mod dollars_number {
 
     use crate::money::Money;
 
+    #[allow(clippy::ref_option, reason = "the signature serde asks for")]
     pub(super) fn serialize<S: Serializer>(amount: &Option<Money>, to: S) -> Result<S::Ok, S::Error> {
         let Some(amount) = amount else { return to.serialize_none() };
         if amount.is_negative() {

@@ -89,7 +89,7 @@ impl Client {
             metadata: changes.metadata.as_ref(),
             billing_plan: changes.billing_plan.as_ref(),
             notification: &changes.notification,
-            secrets: patch
+            secrets: changes
                 .secrets
                 .as_ref()
                 .map(|it| SecretsBody { secrets: Exposed(&it.secrets), partial: it.partial }),

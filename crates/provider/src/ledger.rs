@@ -1,0 +1,402 @@
+//! The ledger: double entry over money, as a pure model. Usage is not money and stays out.
+//!
+//! Used by invoices (issue, carry, write off) and webhooks (paid, refunded). Entries are written once, under
+//! an id derived from what happened, so that the same event booked twice is one entry. What fails:
+//! [`LedgerError`], when an entry does not balance.
+//!
+//! | event | debit | credit |
+//! | --- | --- | --- |
+//! | invoice issued: total `t`, of which `c` was carried in | receivable `t` | carried `c`, revenue `t - c` |
+//! | earned, but carried instead of invoiced | carried | revenue |
+//! | Vercel collected an invoice | settled | receivable |
+//! | refund of a paid invoice | refunds | settled |
+//! | refund of an unpaid one, which cancels so much of it | refunds | receivable |
+//! | written off | write-off | carried |
+//!
+//! Negative amounts stand on the other side. So receivable is what Vercel still has to collect, invoice by
+//! invoice, and carried is what the installation carries to its next invoice, to the cent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradepost_marketplace::ids::ExternalInvoiceId;
+use tradepost_marketplace::money::Money;
+
+/// The longest memo, in characters; a longer one is cut.
+pub const MEMO_CHARS_MAX: usize = 200;
+
+/// An account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Account {
+    /// Invoiced and not yet collected.
+    Receivable,
+    /// Earned.
+    Revenue,
+    /// Credit that customers bought and have not used.
+    PrepaidLiability,
+    /// Given back: what revenue is less by.
+    Refunds,
+    /// Used beyond prepaid credit.
+    Overdraft,
+    /// Earned and given up.
+    WriteOff,
+    /// Differences of rounding.
+    Rounding,
+    /// Collected by Vercel for us.
+    Settled,
+    /// Earned and waiting for the next invoice; negative where we owe the customer.
+    Carried,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Receivable => "receivable",
+            Self::Revenue => "revenue",
+            Self::PrepaidLiability => "prepaid_liability",
+            Self::Refunds => "refunds",
+            Self::Overdraft => "overdraft",
+            Self::WriteOff => "write_off",
+            Self::Rounding => "rounding",
+            Self::Settled => "settled",
+            Self::Carried => "carried",
+        })
+    }
+}
+
+/// A side of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// More of what we have, less of what we owe or earned.
+    Debit,
+    /// The other way round.
+    Credit,
+}
+
+/// One side of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    /// On which account.
+    pub account: Account,
+    /// On which side.
+    pub side: Side,
+    /// How much; above zero.
+    pub amount: Money,
+}
+
+/// Why something is not an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Debits and credits differ.
+    #[error("entry {id:?} does not balance: debits {debits}, credits {credits}")]
+    Unbalanced {
+        /// Which.
+        id: String,
+        /// The sum of one side.
+        debits: Money,
+        /// The sum of the other.
+        credits: Money,
+    },
+    /// It moves nothing.
+    #[error("entry {id:?} has no postings")]
+    Empty {
+        /// Which.
+        id: String,
+    },
+    /// A posting is zero or negative.
+    #[error("entry {id:?} has a posting that is not above zero")]
+    NotPositive {
+        /// Which.
+        id: String,
+    },
+    /// A sum is beyond the range of [`Money`].
+    #[error("the ledger's sums are out of range")]
+    OutOfRange,
+}
+
+#[derive(Deserialize)]
+struct Unchecked {
+    id: String,
+    at: Timestamp,
+    memo: String,
+    postings: Vec<Posting>,
+}
+
+/// An entry: what happened, on which accounts. Balanced by construction, also when read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Entry {
+    /// Derived from what happened; unique in an installation.
+    pub id: String,
+    /// When, in business time.
+    pub at: Timestamp,
+    /// Why, for people.
+    pub memo: String,
+    postings: Vec<Posting>,
+}
+
+impl TryFrom<Unchecked> for Entry {
+    type Error = LedgerError;
+    fn try_from(read: Unchecked) -> Result<Self, LedgerError> {
+        Self::new(read.id, read.at, read.memo, read.postings)
+    }
+}
+
+impl Entry {
+    /// Refuses what does not balance.
+    pub fn new(
+        id: impl Into<String>,
+        at: Timestamp,
+        memo: impl Into<String>,
+        postings: Vec<Posting>,
+    ) -> Result<Self, LedgerError> {
+        let (id, memo) = (id.into(), memo.into());
+        if postings.is_empty() {
+            return Err(LedgerError::Empty { id });
+        }
+        if postings.iter().any(|posting| posting.amount <= Money::ZERO) {
+            return Err(LedgerError::NotPositive { id });
+        }
+        let sum = |side: Side| {
+            let amounts = postings.iter().filter(|posting| posting.side == side).map(|posting| posting.amount);
+            amounts.into_iter().try_fold(Money::ZERO, Money::checked_add).ok_or(LedgerError::OutOfRange)
+        };
+        let (debits, credits) = (sum(Side::Debit)?, sum(Side::Credit)?);
+        if debits != credits {
+            return Err(LedgerError::Unbalanced { id, debits, credits });
+        }
+        Ok(Self { id, at, memo: memo.chars().take(MEMO_CHARS_MAX).collect(), postings })
+    }
+
+    /// What moves, where.
+    pub fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
+    /// An invoice was made over `total`, of which `carried_in` (negative: a credit) comes from before. `None`
+    /// if there is nothing to book.
+    pub fn invoice_issued(
+        invoice: &ExternalInvoiceId,
+        at: Timestamp,
+        total: Money,
+        carried_in: Money,
+    ) -> Result<Option<Self>, LedgerError> {
+        let earned = difference(total, carried_in)?;
+        let moves =
+            [debit(Account::Receivable, total), credit(Account::Carried, carried_in), credit(Account::Revenue, earned)];
+        Self::of(format!("issued-{invoice}"), at, format!("invoice {invoice} issued"), moves)
+    }
+
+    /// Vercel collected an invoice.
+    pub fn invoice_paid(invoice: &ExternalInvoiceId, at: Timestamp, total: Money) -> Result<Option<Self>, LedgerError> {
+        let moves = [debit(Account::Settled, total), credit(Account::Receivable, total)];
+        Self::of(format!("paid-{invoice}"), at, format!("invoice {invoice} paid"), moves)
+    }
+
+    /// `amount` of an invoice was given back; `refunded_before` is what had been before, and makes the id of
+    /// each refund of the same invoice its own. `paid` says whether it had been collected.
+    pub fn refunded(
+        invoice: &ExternalInvoiceId,
+        at: Timestamp,
+        amount: Money,
+        refunded_before: Money,
+        paid: bool,
+    ) -> Result<Option<Self>, LedgerError> {
+        let from = if paid { Account::Settled } else { Account::Receivable };
+        let moves = [debit(Account::Refunds, amount), credit(from, amount)];
+        let id = format!("refunded-{invoice}-{}", refunded_before.cents());
+        Self::of(id, at, format!("{amount} of invoice {invoice} refunded"), moves)
+    }
+
+    /// `earned` (negative: given) waits for the next invoice. `cause` is what makes the id: the period that
+    /// closed without an invoice, or the batch that came late.
+    pub fn carried(cause: &str, at: Timestamp, earned: Money, memo: &str) -> Result<Option<Self>, LedgerError> {
+        let moves = [debit(Account::Carried, earned), credit(Account::Revenue, earned)];
+        Self::of(format!("carried-{cause}"), at, memo.to_owned(), moves)
+    }
+
+    /// `amount` (negative: owed to the customer) that was carried is given up; `reason` says why.
+    pub fn written_off(cause: &str, at: Timestamp, amount: Money, reason: &str) -> Result<Option<Self>, LedgerError> {
+        let moves = [debit(Account::WriteOff, amount), credit(Account::Carried, amount)];
+        Self::of(format!("written_off-{cause}"), at, format!("written off: {reason}"), moves)
+    }
+
+    /// An entry of signed moves: zeros are left out, negative amounts change sides.
+    fn of<const N: usize>(
+        id: String,
+        at: Timestamp,
+        memo: String,
+        moves: [(Account, Side, Money); N],
+    ) -> Result<Option<Self>, LedgerError> {
+        let postings: Vec<_> = moves
+            .into_iter()
+            .filter(|(.., amount)| *amount != Money::ZERO)
+            .map(|(account, side, amount)| match (side, amount.is_negative()) {
+                (side, false) => Posting { account, side, amount },
+                (Side::Debit, true) => Posting { account, side: Side::Credit, amount: -amount },
+                (Side::Credit, true) => Posting { account, side: Side::Debit, amount: -amount },
+            })
+            .collect();
+        if postings.is_empty() { Ok(None) } else { Self::new(id, at, memo, postings).map(Some) }
+    }
+}
+
+const fn debit(account: Account, amount: Money) -> (Account, Side, Money) {
+    (account, Side::Debit, amount)
+}
+
+const fn credit(account: Account, amount: Money) -> (Account, Side, Money) {
+    (account, Side::Credit, amount)
+}
+
+fn difference(whole: Money, part: Money) -> Result<Money, LedgerError> {
+    whole.cents().checked_sub(part.cents()).map(Money::from_cents).ok_or(LedgerError::OutOfRange)
+}
+
+/// The balance of every account: debits less credits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Balances(BTreeMap<Account, Money>);
+
+impl Balances {
+    /// The balances after these entries.
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Self, LedgerError> {
+        let mut balances = BTreeMap::new();
+        for posting in entries.into_iter().flat_map(Entry::postings) {
+            let amount = match posting.side {
+                Side::Debit => posting.amount,
+                Side::Credit => -posting.amount,
+            };
+            let balance = balances.entry(posting.account).or_insert(Money::ZERO);
+            *balance = balance.checked_add(amount).ok_or(LedgerError::OutOfRange)?;
+        }
+        Ok(Self(balances))
+    }
+
+    /// Debits less credits of one account: what we have is positive, what we earned or owe is negative.
+    pub fn debit(&self, account: Account) -> Money {
+        self.0.get(&account).copied().unwrap_or_default()
+    }
+
+    /// Credits less debits, for revenue and liabilities.
+    pub fn credit(&self, account: Account) -> Money {
+        -self.debit(account)
+    }
+
+    /// Every account that was touched, with its debit balance.
+    pub fn iter(&self) -> impl Iterator<Item = (Account, Money)> {
+        self.0.iter().map(|(account, balance)| (*account, *balance))
+    }
+}
+
+/// As a map of account to signed decimal text: balances may be negative.
+impl Serialize for Balances {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.iter().map(|(account, balance)| (account, balance.to_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cents(cents: i64) -> Money {
+        Money::from_cents(cents)
+    }
+
+    fn at() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn invoice(id: &str) -> ExternalInvoiceId {
+        ExternalInvoiceId::new(id).unwrap()
+    }
+
+    fn posting(account: Account, side: Side, amount: i64) -> Posting {
+        Posting { account, side, amount: cents(amount) }
+    }
+
+    #[test]
+    fn what_does_not_balance_is_not_an_entry() {
+        use Account::{Receivable, Revenue};
+        let try_new = |postings| Entry::new("e", at(), "", postings);
+        let debit = posting(Receivable, Side::Debit, 100);
+        assert!(matches!(try_new(vec![]), Err(LedgerError::Empty { .. })));
+        assert!(matches!(try_new(vec![debit.clone()]), Err(LedgerError::Unbalanced { .. })));
+        let off_by_one = vec![debit.clone(), posting(Revenue, Side::Credit, 99)];
+        assert!(matches!(try_new(off_by_one), Err(LedgerError::Unbalanced { .. })));
+        let zero = vec![posting(Receivable, Side::Debit, 0), posting(Revenue, Side::Credit, 0)];
+        assert!(matches!(try_new(zero), Err(LedgerError::NotPositive { .. })));
+        let huge = vec![posting(Receivable, Side::Debit, i64::MAX), debit.clone(), posting(Revenue, Side::Credit, 1)];
+        assert!(matches!(try_new(huge), Err(LedgerError::OutOfRange)));
+        assert!(try_new(vec![debit, posting(Revenue, Side::Credit, 100)]).is_ok());
+    }
+
+    #[test]
+    fn an_entry_is_checked_again_when_it_is_read() {
+        let entry = Entry::invoice_issued(&invoice("i1"), at(), cents(1099), cents(-30)).unwrap().unwrap();
+        let json = serde_json::to_string(&entry).unwrap();
+        assert!(json.contains(r#""amount":"10.99""#), "{json}");
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
+        let broken = json.replace("10.99", "10.98");
+        assert!(serde_json::from_str::<Entry>(&broken).unwrap_err().to_string().contains("does not balance"));
+    }
+
+    #[test]
+    fn a_month_of_one_customer_adds_up() {
+        let entries = [
+            Entry::carried("p1", at(), cents(30), "under 0.50").unwrap(),
+            Entry::invoice_issued(&invoice("i2"), at(), cents(4130), cents(30)).unwrap(),
+            Entry::invoice_paid(&invoice("i2"), at(), cents(4130)).unwrap(),
+            Entry::refunded(&invoice("i2"), at(), cents(500), Money::ZERO, true).unwrap(),
+            Entry::carried("late-1", at(), cents(-12), "correction").unwrap(),
+            Entry::written_off("p3", at(), cents(-12), "the installation is gone").unwrap(),
+        ];
+        let entries: Vec<_> = entries.into_iter().flatten().collect();
+        let balances = Balances::of(&entries).unwrap();
+        assert_eq!(
+            serde_json::to_string(&balances).unwrap(),
+            r#"{"receivable":"0.00","revenue":"-41.18","refunds":"5.00","write_off":"-0.12","settled":"36.30","carried":"0.00"}"#
+        );
+        assert_eq!(balances.credit(Account::Revenue), cents(4118));
+    }
+
+    #[test]
+    fn the_refund_of_an_unpaid_invoice_cancels_so_much_of_it() {
+        let issued = Entry::invoice_issued(&invoice("i1"), at(), cents(1000), Money::ZERO).unwrap().unwrap();
+        let first = Entry::refunded(&invoice("i1"), at(), cents(400), Money::ZERO, false).unwrap().unwrap();
+        let second = Entry::refunded(&invoice("i1"), at(), cents(400), cents(400), false).unwrap().unwrap();
+        assert_ne!(first.id, second.id);
+        let balances = Balances::of([&issued, &first, &second]).unwrap();
+        assert_eq!(balances.debit(Account::Receivable), cents(200));
+    }
+
+    #[test]
+    fn nothing_books_nothing() {
+        assert_eq!(Entry::carried("p", at(), Money::ZERO, ""), Ok(None));
+        assert_eq!(Entry::invoice_paid(&invoice("i"), at(), Money::ZERO), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn the_books_are_always_even(amounts in prop::collection::vec((0..5_u8, -10_000_i64..10_000), 0..40)) {
+            let mut entries = Vec::new();
+            for (index, (kind, amount)) in amounts.into_iter().enumerate() {
+                let (id, amount) = (invoice(&format!("i{index}")), cents(amount));
+                entries.extend(match kind {
+                    0 => Entry::invoice_issued(&id, at(), cents(amount.cents().abs()), amount),
+                    1 => Entry::invoice_paid(&id, at(), amount),
+                    2 => Entry::refunded(&id, at(), amount, Money::ZERO, index % 2 == 0),
+                    3 => Entry::carried(id.as_str(), at(), amount, "carried"),
+                    _ => Entry::written_off(id.as_str(), at(), amount, "too small"),
+                }.unwrap());
+            }
+            let sum: Money = Balances::of(&entries).unwrap().iter().map(|(_, balance)| balance).sum();
+            prop_assert_eq!(sum, Money::ZERO);
+        }
+    }
+}

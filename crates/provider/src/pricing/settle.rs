@@ -1,0 +1,142 @@
+//! From a bill to an invoice, or to something that is carried to the next one.
+//!
+//! Carried are adjustments (late usage, a partner's correction; negative ones are in the customer's favour)
+//! and amounts too small to invoice. The one rule: if the bill and everything carried come to 0.50 USD or
+//! more, all of it is invoiced, positive ones as lines, negative ones as discounts; otherwise nothing is, and
+//! the sum is carried, or written off if there will be no next invoice.
+
+use std::collections::BTreeMap;
+
+use tradepost_marketplace::ids::{PlanId, ResourceId};
+use tradepost_marketplace::money::{Money, Price, Quantity};
+use tradepost_marketplace::wire::{Discount, INVOICE_MIN, LineItem, Period};
+
+use super::{Bill, PricingError, sum};
+
+/// An amount from before that belongs on the next invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// How much; negative in the customer's favour.
+    pub amount: Money,
+    /// Of which resource, if of one.
+    pub resource: Option<ResourceId>,
+    /// What it is, as on the invoice.
+    pub name: String,
+}
+
+/// The outcome of a close. For interim data `items` and `discounts` are what to show, invoiced or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The bill's lines, and one for each positive amount carried.
+    pub items: Vec<LineItem>,
+    /// One for each negative amount carried, together at most the sum of the lines.
+    pub discounts: Vec<Discount>,
+    /// Lines less discounts; never negative.
+    pub total: Money,
+    /// Whether there is an invoice over `total`. If not, nothing of this reaches the customer.
+    pub is_invoiced: bool,
+    /// The sum of what was carried in.
+    pub carried_in: Money,
+    /// What is carried on: the bill and what was carried in, where there is no invoice but will be another.
+    pub carry_over: Money,
+    /// What is given up, and why, where there is neither. Negative if it was owed to the customer.
+    pub written_off: Option<(Money, &'static str)>,
+}
+
+/// Settles a bill. `is_final` says that no invoice comes after this one.
+///
+/// `bill.total + carried_in` is always `total` (invoiced), `carry_over` or `written_off`, whichever it is.
+pub fn settle(bill: &Bill, carried: &[Carried], is_final: bool) -> Result<Settlement, PricingError> {
+    let carried_in = sum(carried.iter().map(|carried| carried.amount))?;
+    let net = sum([bill.total, carried_in])?;
+    let mut items = bill.lines.clone();
+    let mut discounts = Vec::new();
+    // Without an invoiced plan in the period there is nothing to put a line under (spec A.14, rule 2).
+    if !bill.plans.is_empty() {
+        let positive = carried.iter().filter(|carried| carried.amount > Money::ZERO);
+        items.extend(positive.map(|carried| line(bill, carried)).collect::<Result<Vec<_>, _>>()?);
+        let negative = carried.iter().filter(|carried| carried.amount.is_negative());
+        discounts = self::discounts(bill, negative, sum(items.iter().map(|item| item.total))?);
+    }
+    let less = discounts.iter().map(|discount| -discount.amount);
+    let total = sum(items.iter().map(|item| item.total).chain(less))?;
+    let is_invoiced = net >= INVOICE_MIN && !bill.plans.is_empty();
+    let mut settlement =
+        Settlement { items, discounts, total, is_invoiced, carried_in, carry_over: Money::ZERO, written_off: None };
+    if !is_invoiced && is_final && net != Money::ZERO {
+        settlement.written_off = Some((net, reason(net)));
+    } else if !is_invoiced {
+        settlement.carry_over = net;
+    }
+    Ok(settlement)
+}
+
+fn reason(net: Money) -> &'static str {
+    if net.is_negative() {
+        "owed to the customer, and no invoice follows to take it from"
+    } else if net < INVOICE_MIN {
+        "under 0.50 USD, and no invoice follows"
+    } else {
+        "no plan was active in the final period to invoice it under"
+    }
+}
+
+/// Under the resource's current plan, else installation-wide under any plan of the period.
+fn place(bill: &Bill, resource: Option<&ResourceId>) -> Option<(PlanId, Option<ResourceId>)> {
+    if let Some((id, plan)) = resource.and_then(|resource| bill.plans.get_key_value(&Some(resource.clone()))) {
+        return Some((plan.clone(), id.clone()));
+    }
+    bill.plans.values().next().map(|plan| (plan.clone(), None))
+}
+
+fn line(bill: &Bill, carried: &Carried) -> Result<LineItem, PricingError> {
+    let out_of_range = || PricingError::OutOfRange { what: format!("the carried amount {:?}", carried.name) };
+    let (plan, resource) = place(bill, carried.resource.as_ref()).ok_or_else(out_of_range)?;
+    // A price has six digits before the point; a larger amount goes in as so many dollars or cents.
+    let (price, quantity, units) = match Price::from_money(carried.amount) {
+        Some(price) => (price, Some(Quantity::ONE), "adjustment"),
+        None => {
+            let cents = i128::from(carried.amount.cents());
+            (
+                Price::from_money(Money::from_cents(100)).unwrap_or_default(),
+                Quantity::from_nano(cents * 10_000_000),
+                "USD",
+            )
+        }
+    };
+    let quantity = quantity.ok_or_else(out_of_range)?;
+    LineItem::priced(plan, resource, &carried.name, price, quantity, units).ok_or_else(out_of_range)
+}
+
+/// Discounts in order, up to `most` together.
+fn discounts<'a>(bill: &Bill, carried: impl Iterator<Item = &'a Carried>, most: Money) -> Vec<Discount> {
+    let mut left = most;
+    let mut discounts = Vec::new();
+    for carried in carried {
+        let amount = (-carried.amount).min(left);
+        let Some((billing_plan_id, resource_id)) = place(bill, carried.resource.as_ref()) else { continue };
+        if amount == Money::ZERO {
+            continue;
+        }
+        left = left - amount;
+        let name = carried.name.clone();
+        discounts.push(Discount { billing_plan_id, resource_id, start: None, end: None, name, details: None, amount });
+    }
+    discounts
+}
+
+/// What late readings cost: the difference they make to the bill of their own, closed period, by resource.
+/// Goes to the next invoice. Negative differences exist: a volume price may fall as the quantity grows.
+pub fn late_usage(before: &Bill, after: &Bill, period: Period) -> Result<Vec<Carried>, PricingError> {
+    let mut differences: BTreeMap<Option<ResourceId>, Money> = BTreeMap::new();
+    let lines = after.lines.iter().map(|line| (line, line.total));
+    for (line, amount) in lines.chain(before.lines.iter().map(|line| (line, -line.total))) {
+        let difference = differences.entry(line.resource_id.clone()).or_default();
+        *difference = sum([*difference, amount])?;
+    }
+    differences.retain(|_, difference| *difference != Money::ZERO);
+    let date = |at: jiff::Timestamp| jiff::tz::Offset::UTC.to_datetime(at).date();
+    let name = format!("Usage of the period from {} to {}, reported late", date(period.start), date(period.end));
+    let carried = |(resource, amount)| Carried { amount, resource, name: name.clone() };
+    Ok(differences.into_iter().map(carried).collect())
+}

@@ -21,6 +21,12 @@ pub struct Message {
 impl Message {
     /// The next message, or nothing when the other side has closed.
     pub fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Self>> {
+        let Some(mut message) = Self::read_head(stream)? else { return Ok(None) };
+        message.body = message.read_body(stream)?;
+        Ok(Some(message))
+    }
+
+    fn read_head(stream: &mut impl BufRead) -> std::io::Result<Option<Self>> {
         let mut start = String::new();
         if stream.read_line(&mut start)? == 0 {
             return Ok(None);
@@ -32,9 +38,7 @@ impl Message {
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut message = Self { start: start.trim_end().to_owned(), headers, body: Vec::new() };
-        message.body = message.read_body(stream)?;
-        Ok(Some(message))
+        Ok(Some(Self { start: start.trim_end().to_owned(), headers, body: Vec::new() }))
     }
 
     fn read_body(&self, stream: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
@@ -96,7 +100,10 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
     all.extend(headers);
     // A server may refuse by the head alone and close; its answer counts, not that we could not go on.
     let written = write(&mut stream, &format!("{method} {path} HTTP/1.1"), &all, body);
-    match Message::read(&mut BufReader::new(&stream))? {
+    let mut reader = BufReader::new(&stream);
+    // The answer to HEAD tells the length of a body that does not come.
+    let answer = if method == "HEAD" { Message::read_head(&mut reader) } else { Message::read(&mut reader) };
+    match answer? {
         Some(message) => Ok(message),
         None => Err(written.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into())),
     }

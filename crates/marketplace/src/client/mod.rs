@@ -1,6 +1,6 @@
 //! A typed client of the part of Vercel's API that a provider calls (spec A).
 //!
-//! Used by whoever delivers to Vercel. One method an operation, all through one loop ([`send`]): build the
+//! Used by whoever delivers to Vercel. One method an operation, all through one loop (`send`): build the
 //! request once, try it within the deadline, classify the answer, wait as [`RetrySchedule`] says. What fails
 //! is one enum, [`ClientError`], whose main question is whether the operation may have been carried out.
 //!

@@ -366,3 +366,50 @@ async fn an_invoice_is_read() {
     let invoice = bench.client.get_invoice(&bench.call(), &InvoiceId::new("mi_1").unwrap()).await.unwrap();
     assert_eq!(invoice.refund_total, Some(Money::from_cents(250)));
 }
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_vercels_ids_and_nothing_of_tokens_or_bodies() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let refusal = || {
+        Step::Answer(
+            503,
+            &[("x-vercel-id", "fra1::abc")],
+            r#"{"error":{"code":"c","message":"some words"}}"#.to_owned(),
+        )
+    };
+    let answered = Step::Answer(201, &[("x-vercel-id", "fra1::def")], String::new());
+    let bench = Bench::new(vec![refusal(), no_answer(), answered]);
+    let resource = ResourceId::new("r1").unwrap();
+    bench.client.update_secrets(&bench.call(), &resource, &[Secret::new("KEY", "v4lue")], false).await.unwrap();
+    Bench::new(vec![no_answer()]).exchange().await.unwrap_err();
+    Bench::new(vec![answer(200, SUBMITTED)]).submit().await.unwrap();
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for wanted in ["fra1::abc", "fra1::def", "update_secrets", "exchange_code", "icfg_1", "\"tries\":3"] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    for secret in ["t0ken", "v4lue", "c0de", "cl1ent", "some words", "Queries", "Bearer"] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::open_enum::open_enum;
-use super::time;
+use super::{number, time};
 use crate::ids::{PlanId, ResourceId};
 use crate::money::{Money, Price, Quantity, line_total};
 
@@ -80,6 +80,7 @@ pub struct LineItem {
     /// The price of one unit, in US dollars.
     pub price: Price,
     /// How many units.
+    #[serde(deserialize_with = "number::deserialize")]
     pub quantity: Quantity,
     /// What a unit is.
     pub units: String,
@@ -165,11 +166,13 @@ pub struct Usage {
     /// What a unit is.
     pub units: String,
     /// So far on the day that ends at `eod`.
+    #[serde(deserialize_with = "number::deserialize")]
     pub day_value: Quantity,
     /// So far in the period.
+    #[serde(deserialize_with = "number::deserialize")]
     pub period_value: Quantity,
     /// What the plan includes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::optional")]
     pub plan_value: Option<Quantity>,
 }
 

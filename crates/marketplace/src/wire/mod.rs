@@ -12,6 +12,7 @@ mod billing;
 mod change;
 mod event;
 mod invoice;
+mod number;
 mod open_enum;
 pub mod partner;
 mod plan;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::number;
 use super::plan::BillingPlan;
 use super::resource::{Account, Metadata, Notification, ResourceStatus};
 use super::secret::{Exposed, Secret, secret_text};
@@ -170,7 +171,7 @@ pub struct RotateSecrets {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How long the old secrets must go on working, in hours; fractions are allowed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::optional")]
     pub delay_old_secrets_expiration_hours: Option<Quantity>,
 }
 
@@ -373,4 +374,77 @@ pub struct FieldError {
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESOURCE: &str = r#"{"id":"r1","productId":"db","name":"Main","metadata":{"n":[1,2],"region":"fra1"},"status":"ready","billingPlan":{"id":"pro","type":"subscription","name":"Pro","description":"d","scope":"resource","paymentMethodRequired":true},"notification":{"level":"info","title":"Hi"},"protocolSettings":{"experimentation":{"edgeConfigId":"ec"}},"secrets":[{"name":"KEY","value":"v4lue"}]}"#;
+
+    #[test]
+    fn a_resource_shows_its_secrets_only_when_told_to() {
+        let resource: Resource = serde_json::from_str(RESOURCE).unwrap();
+        assert_eq!(serde_json::to_string(&Exposed(&resource)).unwrap(), RESOURCE);
+        let without = RESOURCE.replace(r#","secrets":[{"name":"KEY","value":"v4lue"}]"#, "");
+        assert_eq!(serde_json::to_string(&resource).unwrap(), without);
+        assert!(!format!("{resource:?}").contains("v4lue"));
+    }
+
+    #[test]
+    fn an_upsert_is_read_tolerantly_and_keeps_its_token_to_itself() {
+        let full = r#"{"scopes":["read-write:marketplace"],"acceptedPolicies":{"toc":"2027-01-01T00:00:00.000Z"},"credentials":{"access_token":"t0ken","token_type":"Bearer","more":1},"account":{"name":"Acme","url":"https://vercel.com/acme","contact":{"email":"ann@example.com"}},"more":{}}"#;
+        let upsert: UpsertInstallation = serde_json::from_str(full).unwrap();
+        assert_eq!(upsert.accepted_policies["toc"], "2027-01-01T00:00:00Z".parse().unwrap());
+        let shown = format!("{upsert:?}");
+        assert!(!shown.contains("t0ken") && !shown.contains("ann@"), "{shown}");
+        let least: UpsertInstallation = serde_json::from_str(r#"{"credentials":{"access_token":"t"}}"#).unwrap();
+        assert!(least.account.is_none() && least.scopes.is_empty());
+        assert!(serde_json::from_str::<UpsertInstallation>("{}").is_err());
+    }
+
+    #[test]
+    fn a_rotation_says_how_long_the_old_secrets_work() {
+        let delay = |hours: &str| {
+            let body = format!(r#"{{"reason":"leak","delayOldSecretsExpirationHours":{hours}}}"#);
+            serde_json::from_str::<RotateSecrets>(&body).unwrap().delay()
+        };
+        assert_eq!(delay("0"), Ok(Some(Duration::ZERO)));
+        assert_eq!(delay("0.5"), Ok(Some(Duration::from_mins(30))));
+        assert_eq!(delay("7.2e2"), Ok(Some(Duration::from_hours(720))));
+        assert_eq!(delay("720.000000001"), Err(DelayTooLong));
+        assert_eq!(delay("null"), Ok(None));
+        assert_eq!(RotateSecrets::default().delay(), Ok(None));
+        assert_eq!(serde_json::to_string(&RotationAnswer::later()).unwrap(), r#"{"sync":false}"#);
+        let sync = r#"{"sync":true,"secrets":[{"name":"KEY","value":"v4lue"}],"partial":false}"#;
+        let answer: RotationAnswer = serde_json::from_str(sync).unwrap();
+        assert_eq!(serde_json::to_string(&Exposed(&answer)).unwrap(), sync);
+        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"sync":true,"partial":false}"#);
+    }
+
+    #[test]
+    fn requests_are_read_and_answers_written_as_the_spec_has_them() {
+        let provision: ProvisionResource =
+            serde_json::from_str(r#"{"productId":"db","name":"Main","metadata":{},"billingPlanId":"pro","x":1}"#)
+                .unwrap();
+        assert_eq!((provision.product_id.as_str(), provision.billing_plan_id.as_str()), ("db", "pro"));
+        assert!(
+            serde_json::from_str::<ProvisionResource>(r#"{"productId":"d/b","name":"","billingPlanId":"p"}"#).is_err()
+        );
+        let update: UpdateResource = serde_json::from_str(r#"{"name":"New","status":"odd"}"#).unwrap();
+        assert_eq!(update.status, Some(ResourceStatus::Other("odd".to_owned())));
+        let delete: DeleteInstallation =
+            serde_json::from_str(r#"{"cascadeResourceDeletion":true,"reason":"other"}"#).unwrap();
+        assert_eq!(delete.cascade_resource_deletion, Some(true));
+        assert_eq!(serde_json::to_string(&Installation::default()).unwrap(), "{}");
+        assert_eq!(serde_json::to_string(&InstallationDeleted { finalized: true }).unwrap(), r#"{"finalized":true}"#);
+
+        let mut error = ErrorBody::new("validation_error", "bad region");
+        error.fields.push(FieldError { key: "region".to_owned(), message: Some("Invalid region".to_owned()) });
+        error.user = Some(UserMessage { message: Some("Choose another".to_owned()), url: None });
+        assert_eq!(
+            serde_json::to_string(&error.into_envelope()).unwrap(),
+            r#"{"error":{"code":"validation_error","message":"bad region","user":{"message":"Choose another"},"fields":[{"key":"region","message":"Invalid region"}]}}"#
+        );
+    }
 }

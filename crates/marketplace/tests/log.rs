@@ -1,5 +1,7 @@
 //! What the client logs. Alone in its binary: a subscriber for one test cannot be had beside other threads.
 
+#![allow(clippy::unwrap_used, reason = "this binary is a test, doors included")]
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,243 @@
+//! All of Vercel's state, and its one way onto disk.
+//!
+//! [`Store::write`] runs a change under the lock, then appends the changed rows to the journal before it
+//! returns. A closure that refuses must not have changed anything: rules are checked first.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tradepost_marketplace::doors::Clock as _;
+
+use crate::OpenError;
+use crate::clock::SimulatedClock;
+use crate::derive::Seed;
+use crate::faults::ArmedFault;
+use crate::journal::{Journal, JournalError, replay};
+use crate::model::{
+    Control, Cron, Delivery, Event, Installation, Interim, Invoice, Meta, Partner, Reread, Resource, SecretDigest,
+    SignOn, StoredBalance, Token,
+};
+use crate::refusal::Refusal;
+use crate::table::Table;
+
+/// The key of the one row of [`Meta`] and of [`Partner`].
+const ONE: &str = "one";
+
+/// Vercel's state.
+pub(crate) struct World {
+    pub(crate) seed: Arc<Seed>,
+    meta: Table<Meta>,
+    partner: Table<Partner>,
+    pub(crate) crons: Table<Cron>,
+    pub(crate) installations: Table<Installation>,
+    pub(crate) tokens: Table<Token>,
+    pub(crate) resources: Table<Resource>,
+    pub(crate) secrets: Table<SecretDigest>,
+    pub(crate) interim: Table<Interim>,
+    pub(crate) balances: Table<StoredBalance>,
+    pub(crate) invoices: Table<Invoice>,
+    pub(crate) events: Table<Event>,
+    pub(crate) rereads: Table<Reread>,
+    pub(crate) deliveries: Table<Delivery>,
+    pub(crate) codes: Table<SignOn>,
+    pub(crate) refreshes: Table<SignOn>,
+    pub(crate) controls: Table<Control>,
+    pub(crate) faults: Table<ArmedFault>,
+}
+
+/// Does the same to every table.
+macro_rules! each_table {
+    ($world:expr, |$table:ident| $do:expr) => {{
+        let world = $world;
+        { let $table = &mut world.meta; $do }
+        { let $table = &mut world.partner; $do }
+        { let $table = &mut world.crons; $do }
+        { let $table = &mut world.installations; $do }
+        { let $table = &mut world.tokens; $do }
+        { let $table = &mut world.resources; $do }
+        { let $table = &mut world.secrets; $do }
+        { let $table = &mut world.interim; $do }
+        { let $table = &mut world.balances; $do }
+        { let $table = &mut world.invoices; $do }
+        { let $table = &mut world.events; $do }
+        { let $table = &mut world.rereads; $do }
+        { let $table = &mut world.deliveries; $do }
+        { let $table = &mut world.codes; $do }
+        { let $table = &mut world.refreshes; $do }
+        { let $table = &mut world.controls; $do }
+        { let $table = &mut world.faults; $do }
+    }};
+}
+
+impl World {
+    fn new(seed: Seed) -> Self {
+        Self {
+            seed: Arc::new(seed),
+            meta: Table::new("meta"),
+            partner: Table::new("partner"),
+            crons: Table::new("crons"),
+            installations: Table::new("installations"),
+            tokens: Table::new("tokens"),
+            resources: Table::new("resources"),
+            secrets: Table::new("secrets"),
+            interim: Table::new("interim"),
+            balances: Table::new("balances"),
+            invoices: Table::new("invoices"),
+            events: Table::new("events"),
+            rereads: Table::new("rereads"),
+            deliveries: Table::new("deliveries"),
+            codes: Table::new("codes"),
+            refreshes: Table::new("refreshes"),
+            controls: Table::new("controls"),
+            faults: Table::new("faults"),
+        }
+    }
+
+    /// Takes one put from the journal; `false` if it makes no sense.
+    fn load(&mut self, table: &str, key: &str, row: &str) -> bool {
+        let mut good = false;
+        each_table!(self, |it| if it.name() == table {
+            good = it.load(key, row).is_ok();
+        });
+        good
+    }
+
+    fn drain(&mut self) -> Result<Vec<String>, serde_json::Error> {
+        let mut line = Vec::new();
+        each_table!(self, |it| it.drain(&mut line)?);
+        Ok(line)
+    }
+
+    fn dump(&mut self) -> Result<Vec<String>, serde_json::Error> {
+        let mut lines = Vec::new();
+        each_table!(self, |it| it.dump(&mut lines)?);
+        Ok(lines)
+    }
+
+    pub(crate) fn partner(&self) -> Option<&Partner> {
+        self.partner.get(ONE)
+    }
+
+    pub(crate) fn set_partner(&mut self, partner: Partner) {
+        self.partner.put(ONE, partner);
+    }
+
+    /// The next number of a kind, from 1.
+    pub(crate) fn count(&mut self, kind: &str) -> u64 {
+        let mut meta = self.meta.get(ONE).cloned().unwrap_or_default();
+        let number = meta.counters.entry(kind.to_owned()).or_default();
+        *number += 1;
+        let number = *number;
+        self.meta.put(ONE, meta);
+        number
+    }
+
+    fn set_now(&mut self, now: Timestamp) {
+        if self.meta.get(ONE).is_none_or(|meta| meta.now != now) {
+            let mut meta = self.meta.get(ONE).cloned().unwrap_or_default();
+            meta.now = now;
+            self.meta.put(ONE, meta);
+        }
+    }
+}
+
+struct Held {
+    world: World,
+    journal: Option<Journal>,
+}
+
+/// The state behind its lock, with its journal and the clock that is saved with it.
+pub(crate) struct Store {
+    /// What seals the journal: the seed the simulator was opened with.
+    root: Arc<Seed>,
+    clock: Arc<SimulatedClock>,
+    held: Mutex<Held>,
+}
+
+impl Store {
+    /// Opens the journal, if there is to be one, and sets the clock to where it was.
+    pub(crate) fn open(seed: u64, path: Option<PathBuf>, clock: Arc<SimulatedClock>) -> Result<Self, OpenError> {
+        let root = Arc::new(Seed::new(seed));
+        let mut world = World::new(Seed::new(seed));
+        let Some(path) = path else {
+            world.meta.put(ONE, Meta { now: clock.now(), ..Meta::default() });
+            return Ok(Self { root, clock, held: Mutex::new(Held { world, journal: None }) });
+        };
+        replay(&path, |put| world.load(&put.table, &put.key, put.row.get())).map_err(|error| match error {
+            JournalError::Io(cause) => OpenError::Store { path: path.clone(), cause },
+            JournalError::Damaged(line) => OpenError::Damaged { path: path.clone(), line },
+        })?;
+        match world.meta.get(ONE).cloned() {
+            Some(meta) => {
+                let text = root.unseal(&meta.seed).and_then(|bytes| String::from_utf8(bytes).ok());
+                let number = text.and_then(|text| text.parse().ok());
+                world.seed = Arc::new(Seed::new(number.ok_or_else(|| OpenError::OtherSeed { path: path.clone() })?));
+                clock.restart(meta.now);
+            }
+            None => {
+                let sealed = root.seal(seed.to_string().as_bytes());
+                world.meta.put(ONE, Meta { now: clock.now(), seed: sealed, ..Meta::default() });
+            }
+        }
+        let rows = world.dump().map_err(|error| OpenError::Store { path: path.clone(), cause: error.into() })?;
+        let _ = world.drain();
+        let journal = Journal::compact(&path, &rows).map_err(|cause| OpenError::Store { path, cause })?;
+        Ok(Self { root, clock, held: Mutex::new(Held { world, journal: Some(journal) }) })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.held().world)
+    }
+
+    /// Changes the state, and returns once the change is in the journal.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut held = self.held();
+        let result = change(&mut held.world)?;
+        held.world.set_now(self.clock.now());
+        Self::commit(&mut held).map_err(|error| Refusal::internal(format!("the journal cannot be written: {error}")))?;
+        Ok(result)
+    }
+
+    fn commit(held: &mut Held) -> std::io::Result<()> {
+        let puts = held.world.drain()?;
+        let Some(journal) = held.journal.as_mut().filter(|_| !puts.is_empty()) else { return Ok(()) };
+        journal.append(&puts)?;
+        if journal.is_too_long() {
+            *journal = Journal::compact(journal.path(), &held.world.dump()?)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets everything and starts the clock again, with a new seed or the old one.
+    pub(crate) fn reset(&self, seed: Option<u64>) -> Result<(), Refusal> {
+        let mut held = self.held();
+        let seed = Seed::new(seed.unwrap_or(held.world.seed.number()));
+        self.clock.restart(self.clock.start());
+        let sealed = self.root.seal(seed.number().to_string().as_bytes());
+        let mut world = World::new(seed);
+        world.meta.put(ONE, Meta { now: self.clock.now(), seed: sealed, ..Meta::default() });
+        held.world = world;
+        let failed = |error: std::io::Error| Refusal::internal(format!("the journal cannot be rewritten: {error}"));
+        if let Some(path) = held.journal.as_ref().map(|journal| journal.path().to_owned()) {
+            let rows = held.world.dump().map_err(|error| failed(error.into()))?;
+            held.journal = Some(Journal::compact(&path, &rows).map_err(failed)?);
+        }
+        Ok(())
+    }
+
+    /// Encrypts for the journal.
+    pub(crate) fn seal(&self, plain: &[u8]) -> String {
+        self.root.seal(plain)
+    }
+
+    /// Decrypts what [`Self::seal`] made; empty if it was not made by this seed.
+    pub(crate) fn unseal(&self, sealed: &str) -> Vec<u8> {
+        self.root.unseal(sealed).unwrap_or_default()
+    }
+}

@@ -240,9 +240,9 @@ pub struct Plan {
     pub payment_method_required: bool,
     /// How periods are cut; the same for every plan of the catalog, as an installation has one period.
     pub period: PeriodKind,
-    /// When leaving it for a larger plan takes effect.
+    /// When a change to it from a smaller plan takes effect.
     pub upgrade: ChangeTime,
-    /// When leaving it for a smaller plan takes effect.
+    /// When a change to it from a larger plan takes effect.
     pub downgrade: ChangeTime,
     /// What it costs.
     pub charges: Vec<Charge>,
@@ -349,20 +349,25 @@ impl Catalog {
         &self.allowed_origins
     }
 
-    /// Whether `to` is a larger plan than `from`: the one further down in their product's list. `None` if
-    /// they are not plans of one product; `Some(false)` for the same plan.
-    pub fn is_upgrade(&self, from: &PlanId, to: &PlanId) -> Option<bool> {
-        let product = self.product_of(from)?;
-        let place = |id: &PlanId| product.plans.iter().position(|plan| plan.id == *id);
-        Some(place(to)? > place(from)?)
+    /// Whether `to` is a larger plan than `from`: further down in the list of their product. False for the same
+    /// plan, and for plans that are not of one product.
+    pub fn is_upgrade(&self, from: &PlanId, to: &PlanId) -> bool {
+        self.places(from, to).is_some_and(|(from, to)| from < to)
     }
 
-    /// When a change from one plan to another takes effect: what the plan that is left says about its
+    /// When a change from one plan to another takes effect: what the plan that is taken says about its
     /// direction. `None` if they are not plans of one product.
     pub fn change_time(&self, from: &PlanId, to: &PlanId) -> Option<ChangeTime> {
-        let upgrade = self.is_upgrade(from, to)?;
-        let left = self.plan(from)?;
-        Some(if upgrade { left.upgrade } else { left.downgrade })
+        self.places(from, to)?;
+        let taken = self.plan(to)?;
+        Some(if self.is_upgrade(from, to) { taken.upgrade } else { taken.downgrade })
+    }
+
+    /// Where two plans of one product stand in its list.
+    fn places(&self, from: &PlanId, to: &PlanId) -> Option<(usize, usize)> {
+        let product = self.product_of(from)?;
+        let place = |id: &PlanId| product.plans.iter().position(|plan| plan.id == *id);
+        Some((place(from)?, place(to)?))
     }
 }
 

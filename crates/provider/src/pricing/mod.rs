@@ -221,12 +221,11 @@ fn by_plan<'a>(
     let mut plans: Vec<(&Plan, Vec<Active<'a>>)> = Vec::new();
     for active in segments {
         let id = &active.segment.plan;
-        match plans.iter_mut().find(|(plan, _)| plan.id == *id) {
-            Some((_, segments)) => segments.push(*active),
-            None => {
-                let plan = catalog.plan(id).ok_or_else(|| PricingError::UnknownPlan { plan: id.clone() })?;
-                plans.push((plan, vec![*active]));
-            }
+        if let Some((_, segments)) = plans.iter_mut().find(|(plan, _)| plan.id == *id) {
+            segments.push(*active);
+        } else {
+            let plan = catalog.plan(id).ok_or_else(|| PricingError::UnknownPlan { plan: id.clone() })?;
+            plans.push((plan, vec![*active]));
         }
     }
     Ok(plans)

@@ -92,17 +92,12 @@ fn place(bill: &Bill, resource: Option<&ResourceId>) -> Option<(PlanId, Option<R
 fn line(bill: &Bill, carried: &Carried) -> Result<LineItem, PricingError> {
     let out_of_range = || PricingError::OutOfRange { what: format!("the carried amount {:?}", carried.name) };
     let (plan, resource) = place(bill, carried.resource.as_ref()).ok_or_else(out_of_range)?;
-    // A price has six digits before the point; a larger amount goes in as so many dollars or cents.
-    let (price, quantity, units) = match Price::from_money(carried.amount) {
-        Some(price) => (price, Some(Quantity::ONE), "adjustment"),
-        None => {
-            let cents = i128::from(carried.amount.cents());
-            (
-                Price::from_money(Money::from_cents(100)).unwrap_or_default(),
-                Quantity::from_nano(cents * 10_000_000),
-                "USD",
-            )
-        }
+    // A price has six digits before the point; a larger amount goes in as so many dollars.
+    let (price, quantity, units) = if let Some(price) = Price::from_money(carried.amount) {
+        (price, Some(Quantity::ONE), "adjustment")
+    } else {
+        let dollars = Quantity::from_nano(i128::from(carried.amount.cents()) * 10_000_000);
+        (Price::from_money(Money::from_cents(100)).unwrap_or_default(), dollars, "USD")
     };
     let quantity = quantity.ok_or_else(out_of_range)?;
     LineItem::priced(plan, resource, &carried.name, price, quantity, units).ok_or_else(out_of_range)

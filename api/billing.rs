@@ -1,2 +1,9 @@
-//! stub
-fn main() {}
+//! The hourly push of interim billing data.
+
+use std::process::ExitCode;
+
+use tradepost_provider::{flows, settings};
+
+fn main() -> ExitCode {
+    tradepost_functions::serve(settings::BILLING, flows::billing::router)
+}

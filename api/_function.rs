@@ -1,0 +1,25 @@
+//! What every function binary does: read its settings, build its router, hand it to the host.
+//!
+//! The one place that knows both the provider and the host. Not a function itself: Vercel ignores files of
+//! `api/` that begin with an underscore.
+
+use std::process::ExitCode;
+
+use axum::Router;
+use tradepost_host::{Marks, Place};
+use tradepost_marketplace::doors::ProcessEnvironment;
+use tradepost_provider::settings::{self, Needs, Platform};
+use tradepost_provider::{Provider, caller, edge};
+
+/// Runs a function until its platform ends it.
+pub fn serve(needs: Needs, router: fn(&Provider) -> Router) -> ExitCode {
+    let marks = Marks { scheduled: caller::mark_scheduled, deadline: edge::layer::mark_deadline };
+    tradepost_host::main(needs.function, marks, |place| {
+        let platform = match place {
+            Place::Vercel => Platform::Vercel,
+            Place::Lambda => Platform::Lambda,
+            Place::Localhost => Platform::Localhost,
+        };
+        settings::provider(&ProcessEnvironment, platform, needs).map(|provider| router(&provider))
+    })
+}

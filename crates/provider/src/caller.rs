@@ -1,0 +1,228 @@
+//! Who calls, and what lets them in. Nothing is read from the store, and nothing written, before this is
+//! settled.
+//!
+//! - Vercel, with an OIDC token (spec C): [`vercel`]. The path's installation must be the claim's; if not it
+//!   is 403, whether or not it exists. A token without an installation is good for product plans only.
+//! - A partner system, with Standard Webhooks and a key of the right scope: [`partner`]. The scheme does not
+//!   cover the path, so `type` in the body must be the route's, and ids in the path must equal those in
+//!   `data`.
+//! - The scheduler: the cron secret as a bearer, or the platform's own mark, which no outside request can
+//!   carry: [`scheduler`].
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::body::Bytes;
+use axum::extract::Request;
+use http::{Extensions, HeaderMap, header};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Role, TokenError};
+
+use crate::edge::body::{self, BODY_BYTES_MAX};
+use crate::edge::error::{ApiError, Code};
+use crate::edge::layer::note;
+use crate::idempotency::Identity;
+use crate::provider::{Deadline, Provider};
+use crate::signing::Scope;
+
+/// Which of Vercel's tokens a route takes (spec B, the Auth column).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// A person who may install integrations.
+    Admin,
+    /// Vercel itself.
+    System,
+    /// Either; a person must be ADMIN.
+    AdminOrSystem,
+    /// Vercel itself, perhaps before there is an installation.
+    Anywhere,
+}
+
+/// An authenticated call from Vercel, its body read.
+#[derive(Debug)]
+pub struct VercelCall {
+    /// The installation, from path and claim alike; none for [`Rule::Anywhere`].
+    installation: Option<InstallationId>,
+    /// What a repeat is recognised by.
+    pub identity: Identity,
+    /// The body.
+    pub body: Bytes,
+    /// Until when to answer.
+    pub deadline: Deadline,
+}
+
+impl VercelCall {
+    /// The installation of the call.
+    pub fn installation(&self) -> Result<&InstallationId, ApiError> {
+        self.installation.as_ref().ok_or_else(|| ApiError::internal("a route without an installation asks for one"))
+    }
+}
+
+/// The deadline that the edge gave the request.
+pub fn deadline_of(provider: &Provider, extensions: &Extensions) -> Deadline {
+    extensions.get::<Deadline>().copied().unwrap_or(Deadline(provider.lease.now()))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets a call of Vercel's in and reads its body. `route` names the operation for idempotency.
+pub async fn vercel(
+    provider: &Provider,
+    request: Request,
+    path_installation: Option<&str>,
+    rule: Rule,
+    route: &str,
+) -> Result<VercelCall, ApiError> {
+    let (parts, body) = request.into_parts();
+    let claims = claims(provider, &parts.headers).await?;
+    let installation = allow(&claims, path_installation, rule)?;
+    if let Some(installation) = &installation {
+        note("installation", installation);
+    }
+    let body = body::read(body, BODY_BYTES_MAX).await?;
+    let key = match parts.headers.get("idempotency-key") {
+        Some(value) => Some(value.to_str().map_err(|_| ApiError::invalid("Idempotency-Key is not ASCII"))?),
+        None => None,
+    };
+    let deadline = deadline_of(provider, &parts.extensions);
+    let identity = match &installation {
+        Some(installation) => Identity::of_vercel(installation, route, key, &body, provider.entropy.draw())?,
+        None => Identity { key: None, seed: String::new(), digest: String::new() },
+    };
+    Ok(VercelCall { installation, identity, body, deadline })
+}
+
+async fn claims(provider: &Provider, headers: &HeaderMap) -> Result<Claims, ApiError> {
+    let token = bearer(headers).ok_or_else(|| ApiError::unauthorized("no bearer token"))?;
+    let style = headers.get(AUTH_HEADER).map(|value| value.to_str().unwrap_or_default());
+    let style = AuthHeader::from_value(style).map_err(ApiError::unauthorized)?;
+    let verified = provider.verifier.verify(token, style, provider.clock.now(), provider.lease.now()).await;
+    verified.map_err(|error| match error {
+        TokenError::KeysUnavailable => ApiError::unavailable(error),
+        other => ApiError::unauthorized(other),
+    })
+}
+
+fn allow(claims: &Claims, path: Option<&str>, rule: Rule) -> Result<Option<InstallationId>, ApiError> {
+    let (claimed, is_user, is_admin) = match claims {
+        Claims::User(user) => (user.installation_id.as_ref(), true, user.role == Role::Admin),
+        Claims::System(system) => (system.installation_id.as_ref(), false, false),
+    };
+    match rule {
+        Rule::Admin | Rule::AdminOrSystem if is_user && !is_admin => {
+            return Err(ApiError::forbidden("this needs the role ADMIN"));
+        }
+        Rule::Admin if !is_user => return Err(ApiError::forbidden("this needs a person's token")),
+        Rule::System if is_user => return Err(ApiError::forbidden("this needs a system token")),
+        _ => {}
+    }
+    let Some(path) = path else { return Ok(claimed.cloned()) };
+    match claimed {
+        Some(claimed) if claimed.as_str() == path => Ok(Some(claimed.clone())),
+        Some(_) => Err(ApiError::forbidden("the token belongs to another installation")),
+        None => {
+            tracing::error!("a token without an installation was shown on a route of an installation");
+            Err(ApiError::forbidden("the token belongs to no installation"))
+        }
+    }
+}
+
+/// An authenticated call of a partner system.
+#[derive(Debug)]
+pub struct PartnerCall {
+    /// Which system.
+    pub key_id: String,
+    /// On which installation.
+    pub installation: InstallationId,
+    /// What a repeat is recognised by.
+    pub identity: Identity,
+    /// The `type` of the body.
+    pub kind: String,
+    /// The `data` of the body, unread.
+    pub data: Box<RawValue>,
+    /// Until when to answer.
+    pub deadline: Deadline,
+    /// The whole body as it was signed.
+    pub body: Bytes,
+}
+
+impl PartnerCall {
+    /// Reads `data`. Unknown fields are refused by the type (ours are closed).
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_str(self.data.get()).map_err(|error| ApiError::invalid(format!("data is not valid: {error}")))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PartnerBody {
+    #[serde(rename = "type")]
+    kind: String,
+    installation_id: InstallationId,
+    data: Box<RawValue>,
+}
+
+/// Lets a partner system in: signature first, then the scope that the `type` needs, which must be one of
+/// the route's.
+pub async fn partner(
+    provider: &Provider,
+    request: Request,
+    types: &[(&str, Scope)],
+    bytes_max: usize,
+) -> Result<PartnerCall, ApiError> {
+    let (parts, body) = request.into_parts();
+    let refused = |why: &dyn std::fmt::Display| {
+        ApiError::new(Code::InvalidSignature, "the signature is missing or not valid").because(why)
+    };
+    let body = body::read(body, bytes_max).await?;
+    let authenticated = provider.partners.authenticate(&parts.headers, &body, provider.clock.now());
+    let (key, verified) = authenticated.map_err(|error| refused(&error))?;
+    note("partner.key_id", key.id());
+    let PartnerBody { kind, installation_id, data } = body::parse(&body)?;
+    let Some((_, scope)) = types.iter().find(|(name, _)| *name == kind) else {
+        let names: Vec<&str> = types.iter().map(|(name, _)| *name).collect();
+        return Err(ApiError::invalid(format!("type must be one of {}", names.join(", "))));
+    };
+    if !key.allows(*scope) {
+        return Err(ApiError::forbidden(format!("this key does not have the scope {scope}")));
+    }
+    note("installation", &installation_id);
+    let identity = Identity::of_partner(key.id(), verified.id.as_str(), &body);
+    let deadline = deadline_of(provider, &parts.extensions);
+    let key_id = key.id().to_owned();
+    Ok(PartnerCall { key_id, installation: installation_id, identity, kind, data, deadline, body })
+}
+
+/// The mark of a request that the platform's own scheduler made. Only [`mark_scheduled`] makes it, and only
+/// the host calls that, for events that are not HTTP.
+#[derive(Debug, Clone, Copy)]
+struct Scheduled(());
+
+/// Marks a request as made by the platform's scheduler.
+pub fn mark_scheduled(extensions: &mut Extensions) {
+    extensions.insert(Scheduled(()));
+}
+
+/// Lets the scheduler in.
+pub fn scheduler(provider: &Provider, headers: &HeaderMap, extensions: &Extensions) -> Result<Deadline, ApiError> {
+    let deadline = deadline_of(provider, extensions);
+    if extensions.get::<Scheduled>().is_some() {
+        return Ok(deadline);
+    }
+    let shown = bearer(headers).unwrap_or_default().as_bytes();
+    let good = provider.cron_secrets.iter().fold(false, |good, secret| {
+        let same = verify_slices_are_equal(secret.expose_secret().as_bytes(), shown).is_ok();
+        good | (same && !shown.is_empty())
+    });
+    if good {
+        Ok(deadline)
+    } else {
+        Err(ApiError::new(Code::InvalidCronSecret, "the cron secret is missing or not valid"))
+    }
+}

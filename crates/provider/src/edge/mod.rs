@@ -1,0 +1,8 @@
+//! The edge: what a request and a response look like before and after a flow.
+
+pub mod answer;
+pub mod body;
+pub mod error;
+pub mod layer;
+
+pub use error::{ApiError, Envelope, Problem};

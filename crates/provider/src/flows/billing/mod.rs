@@ -1,0 +1,169 @@
+//! `GET /cron/billing`: the hourly push of interim billing data (spec A.13). Displayed only; never charges.
+//!
+//! A tick reads the checkpoints of all shards that are not empty (one Query), and serves every shard due
+//! since its checkpoint, under the shard's lease: shard *k* is due from minute *k* mod 60 of an hour on. So a
+//! minute's cron spreads the load, and an hourly one is also correct. A tick stops before its deadline, with
+//! a cursor; the next goes on there. For each installation the push costs one Query and, when it succeeds,
+//! no write: only the checkpoint moves. A failure leaves one [`crate::state::PushFailed`], which the next
+//! success removes.
+//!
+//! The newest timestamp replaces all, so a repeat after a crash is harmless. After midnight and after a
+//! period's end the final figures of the day or period go first, until they are accepted; Vercel takes them
+//! for 24 h.
+
+mod push;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tradepost_store::{Stored, Write};
+
+use crate::caller;
+use crate::edge::error::{ApiError, Problem};
+use crate::edge::layer::{self, note};
+use crate::flows::committed;
+use crate::provider::{Deadline, Provider};
+use crate::state::{ShardCheckpoint, keys};
+
+/// How long a run holds a shard, in lease time.
+const SHARD_LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How many installations are listed at once.
+const PAGE: usize = 100;
+/// What a run keeps of its time: one push and the checkpoint.
+const MARGIN_SECONDS: i64 = 13;
+
+/// The flow's routes.
+pub fn router(provider: &Provider) -> Router {
+    layer::wrap(provider, Router::new().route("/cron/billing", get(tick)))
+}
+
+/// The start of the hour of an instant.
+pub(crate) fn hour_of(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    Timestamp::from_second(second - second.rem_euclid(3600)).unwrap_or(at)
+}
+
+/// What a tick did.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// Shards that were due.
+    due: u32,
+    /// Shards another run was serving.
+    busy: u32,
+    /// Shards served to the end.
+    served: u32,
+    /// Installations pushed.
+    pushed: u32,
+    /// Installations whose push failed.
+    failed: u32,
+    /// Hours that the shard furthest behind was late, before this tick.
+    lag_hours: i64,
+}
+
+async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
+    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let now = provider.clock.now();
+    let mut report = Report::default();
+    for raw in provider.store.query(ShardCheckpoint::COLLECTION, "", 1).await? {
+        let checkpoint = raw.into_record::<ShardCheckpoint>()?;
+        let hour = due_hour(checkpoint.shard, now);
+        if checkpoint.hour.is_some_and(|served| served >= hour) {
+            continue;
+        }
+        report.due += 1;
+        let behind = checkpoint.hour.map_or(0, |served| hour.duration_since(served).as_hours());
+        report.lag_hours = report.lag_hours.max(behind);
+        if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
+            break;
+        }
+        let Some(held) = hold(&provider, checkpoint).await? else {
+            report.busy += 1;
+            continue;
+        };
+        serve(&provider, held, hour, deadline, &mut report).await?;
+    }
+    note("push.shards", report.served);
+    note("push.installations", report.pushed);
+    note("push.failed", report.failed);
+    note("push.lag_hours", report.lag_hours);
+    Ok(Json(report))
+}
+
+/// The latest hour that the shard should have been served for.
+fn due_hour(shard: u8, now: Timestamp) -> Timestamp {
+    let offset = SignedDuration::from_mins(i64::from(shard) % 60);
+    hour_of(now.saturating_sub(offset).unwrap_or(now))
+}
+
+/// Takes the shard's lease. `None`: somebody else has it.
+async fn hold(
+    provider: &Provider,
+    mut checkpoint: Stored<ShardCheckpoint>,
+) -> Result<Option<Stored<ShardCheckpoint>>, ApiError> {
+    let now = provider.lease.now();
+    if checkpoint.lease_until.is_some_and(|until| until > now) {
+        return Ok(None);
+    }
+    checkpoint.item.lease_until = Some(now.saturating_add(SHARD_LEASE)?);
+    let taken = committed(provider, vec![Write::replace(&checkpoint.item, checkpoint.version)?]).await?;
+    Ok(taken.then(|| Stored { version: checkpoint.version + 1, item: checkpoint.item }))
+}
+
+/// Pushes the shard's installations, from the cursor on, until it is done or time is up.
+async fn serve(
+    provider: &Provider,
+    mut held: Stored<ShardCheckpoint>,
+    hour: Timestamp,
+    deadline: Deadline,
+    report: &mut Report,
+) -> Result<(), ApiError> {
+    let lease_end = held.lease_until.unwrap_or(deadline.0);
+    let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
+    let since = held.hour.unwrap_or(hour);
+    let mut after = held.serving.clone().filter(|(serving, _)| *serving == hour).map(|(_, last)| last);
+    let mut done = false;
+    'shard: while !done {
+        let members = provider.store.shard_members(held.shard, after.as_deref(), PAGE).await?;
+        done = members.len() < PAGE;
+        for key in members {
+            if provider.lease.now() >= stop.0 {
+                done = false;
+                break 'shard;
+            }
+            if let Some(id) = keys::installation_of(&key) {
+                match push::one(provider, &id, since, stop).await? {
+                    push::Pushed::Accepted => report.pushed += 1,
+                    push::Pushed::Failed => report.failed += 1,
+                    push::Pushed::Nothing => {}
+                }
+            }
+            after = Some(key.pk);
+        }
+    }
+    held.item.lease_until = None;
+    if done {
+        report.served += 1;
+        held.item.hour = Some(hour);
+        held.item.serving = None;
+    } else {
+        held.item.serving = after.map(|last| (hour, last));
+    }
+    // Losing the lease to another run means that it goes on from the older cursor: harmless.
+    committed(provider, vec![Write::replace(&held.item, held.version)?]).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_due_from_its_minute_on() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(due_hour(0, at("2027-01-01T05:00:00Z")), at("2027-01-01T05:00:00Z"));
+        assert_eq!(due_hour(30, at("2027-01-01T05:29:59Z")), at("2027-01-01T04:00:00Z"));
+        assert_eq!(due_hour(90, at("2027-01-01T05:30:00Z")), at("2027-01-01T05:00:00Z"));
+    }
+}

@@ -1,0 +1,53 @@
+//! The Partner API: what Vercel calls (spec B), under `/v1` and the older
+//! `/v1/integrations/marketplace`.
+//!
+//! Who uses it: Vercel, on behalf of a customer who installs, provisions, renames, changes plans, rotates,
+//! deletes, uninstalls. What fails: Vercel repeats a request (answered once), two requests meet (409), the
+//! provisioner is down (503, a retry goes on), a token of another installation (403).
+
+mod delete;
+mod plans;
+mod provision;
+mod read;
+pub(crate) mod release;
+mod remove;
+mod rotate;
+mod update;
+mod upsert;
+
+pub(crate) use delete::uninstall;
+pub(crate) use provision::{check_name, metadata_text};
+pub(crate) use update::offers;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::edge::layer;
+use crate::provider::Provider;
+
+/// The most live resources of an installation: what one hourly push carries (decisions, "Hourly push").
+pub const RESOURCES_MAX: u32 = 500;
+/// The longest name of a resource, in characters.
+pub const NAME_CHARS_MAX: usize = 128;
+/// The largest metadata of a resource, as JSON text.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+/// The flow's routes.
+pub fn router(provider: &Provider) -> Router {
+    let routes = Router::new()
+        .route("/products/{product}/plans", get(plans::of_product))
+        .route(
+            "/installations/{installation}",
+            get(read::installation).put(upsert::handle).patch(update::installation).delete(delete::handle),
+        )
+        .route("/installations/{installation}/plans", get(plans::of_installation))
+        .route("/installations/{installation}/resources", post(provision::handle))
+        .route(
+            "/installations/{installation}/resources/{resource}",
+            get(read::resource).patch(update::resource).delete(remove::handle),
+        )
+        .route("/installations/{installation}/resources/{resource}/plans", get(plans::of_resource))
+        .route("/installations/{installation}/resources/{resource}/secrets/rotate", post(rotate::handle));
+    let both = Router::new().nest("/v1/integrations/marketplace", routes.clone()).nest("/v1", routes);
+    layer::wrap(provider, both)
+}

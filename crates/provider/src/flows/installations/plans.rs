@@ -1,0 +1,55 @@
+//! The plans a customer can choose (B.5), or change to (B.12, B.13).
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use tradepost_marketplace::partner::PlanList;
+
+use super::read::resource_id;
+use crate::caller::{self, Rule};
+use crate::catalog::Product;
+use crate::edge::error::{ApiError, Envelope};
+use crate::flows;
+use crate::provider::Provider;
+use crate::state::{Resource, ResourceState};
+
+fn list(product: &Product) -> Json<PlanList> {
+    Json(PlanList { plans: product.plans.iter().map(|plan| plan.to_billing_plan()).collect() })
+}
+
+/// B.5: may come before there is any installation.
+pub(super) async fn of_product(
+    State(provider): State<Provider>,
+    Path(slug): Path<String>,
+    request: Request,
+) -> Result<Json<PlanList>, Envelope> {
+    caller::vercel(&provider, request, None, Rule::Anywhere, "plans").await?;
+    let product = provider.catalog.product(&slug).ok_or_else(|| ApiError::not_found("product"))?;
+    Ok(list(product))
+}
+
+/// B.13.
+pub(super) async fn of_installation(
+    State(provider): State<Provider>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Json<PlanList>, Envelope> {
+    let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
+    flows::installation(&provider, call.installation()?).await?;
+    let plans = provider.catalog.products().iter().flat_map(|product| &product.plans);
+    Ok(Json(PlanList { plans: plans.map(|plan| plan.to_billing_plan()).collect() }))
+}
+
+/// B.12.
+pub(super) async fn of_resource(
+    State(provider): State<Provider>,
+    Path((path, resource)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<PlanList>, Envelope> {
+    let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
+    let key = Resource::key_of(call.installation()?, &resource_id(&resource)?);
+    let stored = provider.store.get::<Resource>(&key).await?;
+    let live = stored.filter(|stored| stored.state == ResourceState::Live);
+    let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
+    let product = provider.catalog.product(live.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
+    Ok(list(product))
+}

@@ -1,0 +1,112 @@
+//! `POST /v1/installations/{installation}/resources`: a customer buys (spec B.6).
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_marketplace::partner::ProvisionResource;
+use tradepost_marketplace::wire::ResourceStatus;
+
+use super::{METADATA_BYTES_MAX, NAME_CHARS_MAX, RESOURCES_MAX};
+use crate::caller::{self, Rule};
+use crate::edge::answer::respond;
+use crate::edge::body;
+use crate::edge::error::{ApiError, Envelope};
+use crate::operation::{self, Command, Plan, Planned, unknown_plan};
+use crate::provider::Provider;
+use crate::provisioner::Kind;
+use crate::state::{Installation, Intent, Origin, Resource, ResourceState, keys};
+
+pub(super) async fn handle(
+    State(provider): State<Provider>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, Envelope> {
+    let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "provision").await?;
+    let installation = call.installation()?;
+    let request: ProvisionResource = body::parse(&call.body)?;
+    let resource = keys::derive_resource(installation, &call.identity.seed).map_err(ApiError::internal)?;
+    let create = Create { provider: &provider, request, id: resource.clone(), metadata: String::new() }.checked()?;
+    let deadline = call.deadline;
+    let command = Command { identity: &call.identity, installation, resource: &resource, deadline };
+    let answer = operation::run(&provider, &command, &create).await?;
+    Ok(respond(&provider, installation, answer).await?)
+}
+
+struct Create<'a> {
+    provider: &'a Provider,
+    request: ProvisionResource,
+    id: ResourceId,
+    metadata: String,
+}
+
+/// Checks a name as customers give it.
+pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        return Err(ApiError::invalid(format!("name must have 1 to {NAME_CHARS_MAX} characters")));
+    }
+    Ok(())
+}
+
+/// The metadata as the text that is kept.
+pub(crate) fn metadata_text(metadata: &tradepost_marketplace::wire::Metadata) -> Result<String, ApiError> {
+    let text = serde_json::to_string(metadata).map_err(ApiError::internal)?;
+    if text.len() > METADATA_BYTES_MAX {
+        return Err(ApiError::invalid(format!("metadata is larger than {METADATA_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+impl Create<'_> {
+    fn checked(mut self) -> Result<Self, ApiError> {
+        check_name(&self.request.name)?;
+        self.metadata = metadata_text(&self.request.metadata)?;
+        let product = self.provider.catalog.product(self.request.product_id.as_str());
+        let product =
+            product.ok_or_else(|| ApiError::invalid(format!("there is no product {}", self.request.product_id)))?;
+        let plan = &self.request.billing_plan_id;
+        if !product.plans.iter().any(|offered| offered.id == *plan) {
+            return Err(unknown_plan(plan));
+        }
+        Ok(self)
+    }
+
+    fn fresh(&self, installation: &InstallationId) -> Result<Resource, ApiError> {
+        let product = self.provider.catalog.product(self.request.product_id.as_str());
+        let product = product.ok_or_else(|| ApiError::internal("a checked product is gone"))?;
+        Ok(Resource {
+            id: self.id.clone(),
+            installation: installation.clone(),
+            product: product.id.clone(),
+            product_as_sent: self.request.product_id.clone(),
+            name: self.request.name.clone(),
+            metadata: self.metadata.clone(),
+            status: ResourceStatus::Ready,
+            notification: None,
+            state: ResourceState::Reserved,
+            segments: Vec::new(),
+            fence: 0,
+            operation: None,
+            created_at: self.provider.clock.now(),
+            deleted_at: None,
+        })
+    }
+}
+
+impl Plan for Create<'_> {
+    fn plan(&self, installation: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError> {
+        if !installation.is_active() {
+            return Err(ApiError::conflict("the installation was uninstalled"));
+        }
+        let resource = match resource {
+            Some(reserved) if reserved.state == ResourceState::Reserved => reserved.clone(),
+            Some(_) => return Err(ApiError::conflict("the resource was made by another request")),
+            None if installation.resources_live >= RESOURCES_MAX => {
+                return Err(ApiError::conflict(format!("an installation has at most {RESOURCES_MAX} resources")));
+            }
+            None => self.fresh(&installation.id)?,
+        };
+        let plan = Some(self.request.billing_plan_id.clone());
+        let intent = Intent { plan, ..Intent::of(Kind::Create, Origin::Vercel) };
+        Ok(Planned::Go(Box::new(resource), intent))
+    }
+}

@@ -1,0 +1,80 @@
+//! After an uninstall: every resource is deleted at the provisioner, one by one, resumable. A resource ends
+//! at the uninstall, whenever this comes to it; its secrets are forgotten.
+
+use jiff::SignedDuration;
+use serde_json::value::RawValue;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::{Stored, Write};
+
+use crate::edge::ApiError;
+use crate::flows::{self, committed};
+use crate::operation::end_resource;
+use crate::outbox::Outcome;
+use crate::provider::{Deadline, Provider};
+use crate::provisioner::{Kind, Order, ProvisionerError};
+use crate::state::keys;
+use crate::state::{Credentials, Resource, ResourceState, Rotation};
+
+/// How many resources are looked at together.
+const PAGE: usize = 100;
+
+pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: Deadline) -> Result<Outcome, ApiError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = provider.store.query_after(&keys::collection(id), "S#1#", after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(Outcome::nothing()) };
+        after = Some(last.key.sk.clone());
+        for raw in page {
+            let resource = raw.decode::<Resource>()?;
+            if resource.state == ResourceState::Deleted {
+                continue;
+            }
+            if provider.lease.now() >= deadline.less(2).0 {
+                return Ok(Outcome::Later { reason: "deadline".to_owned(), after: Some(SignedDuration::ZERO) });
+            }
+            if let Err(reason) = release(provider, &resource, deadline).await? {
+                return Ok(Outcome::Later { reason, after: None });
+            }
+        }
+    }
+}
+
+/// Deletes one resource there and here. The inner error is a reason to come back.
+async fn release(
+    provider: &Provider,
+    resource: &Stored<Resource>,
+    deadline: Deadline,
+) -> Result<Result<(), String>, ApiError> {
+    let order = Order {
+        operation_id: keys::derive_operation(&resource.installation, "release", resource.id.as_str()),
+        fence: resource.fence + 1,
+        kind: Kind::Delete,
+        installation_id: resource.installation.clone(),
+        resource_id: resource.id.clone(),
+        product_id: resource.product.clone(),
+        plan_id: None,
+        effective_at: None,
+        name: resource.name.clone(),
+        metadata: RawValue::from_string(resource.metadata.clone()).map_err(ApiError::internal)?,
+        secrets_version: 0,
+    };
+    match provider.provisioner()?.send(&order, deadline).await {
+        Ok(_) => {}
+        Err(ProvisionerError::StaleFence) => return Ok(Err("stale_fence".to_owned())),
+        Err(error) => return Ok(Err(error.to_string())),
+    }
+    let mut installation = flows::installation(provider, &resource.installation).await?;
+    let at = installation.uninstalled_at.unwrap_or(provider.clock.now());
+    let mut ended = resource.item.clone();
+    ended.fence += 1;
+    end_resource(&mut ended, at);
+    installation.item.resources_live = installation.resources_live.saturating_sub(1);
+    let writes = vec![
+        Write::replace(&ended, resource.version)?,
+        Write::replace(&installation.item, installation.version)?,
+        Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
+        Write::delete_any(Rotation::key_of(&resource.installation, &resource.id)),
+    ];
+    let done = committed(provider, writes).await?;
+    Ok(if done { Ok(()) } else { Err("the resource moved".to_owned()) })
+}

@@ -1,0 +1,135 @@
+//! `PUT /v1/installations/{installation}`: a customer installs, or Vercel sends a new token (spec B.2).
+//!
+//! Create-or-update, idempotent. A repeated call may carry a new access token; one that was replaced before
+//! never comes back, however late the call arrives.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use jiff::{Timestamp, Unit};
+use secrecy::ExposeSecret;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::partner::UpsertInstallation;
+use tradepost_store::Write;
+
+use crate::caller::{self, Rule};
+use crate::edge::answer::respond;
+use crate::edge::body;
+use crate::edge::error::{ApiError, Envelope};
+use crate::flows::{RACES_MAX, committed};
+use crate::idempotency::{self, Answer, Known};
+use crate::period::Schedule;
+use crate::provider::Provider;
+use crate::state::installation::{RETIRED_TOKENS_MAX, TOKEN_FIELD};
+use crate::state::{Installation, InstallationStatus, ShardCheckpoint, keys};
+
+/// The longest access token.
+const TOKEN_BYTES_MAX: usize = 4096;
+
+pub(super) async fn handle(
+    State(provider): State<Provider>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, Envelope> {
+    let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "upsert").await?;
+    let id = call.installation()?;
+    let command: UpsertInstallation = body::parse(&call.body)?;
+    let length = command.credentials.access_token.expose_secret().len();
+    if length == 0 || length > TOKEN_BYTES_MAX {
+        return Err(
+            ApiError::invalid(format!("credentials.access_token must have 1 to {TOKEN_BYTES_MAX} bytes")).into()
+        );
+    }
+    for _ in 0..RACES_MAX {
+        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
+            return Ok(respond(&provider, id, answer).await?);
+        }
+        let now = provider.clock.now();
+        let answer = Answer::empty(StatusCode::NO_CONTENT);
+        let mut writes: Vec<Write> = call.identity.remember(&answer, now)?.into_iter().collect();
+        match provider.store.get::<Installation>(&Installation::key_of(id)).await? {
+            None => {
+                open_shard(&provider, id, now).await?;
+                writes.push(Write::create(&create(&provider, id, &command, now)?)?);
+            }
+            Some(stored) if !stored.is_active() => {
+                return Err(ApiError::conflict("the installation was uninstalled; a new one has a new id").into());
+            }
+            Some(mut stored) => {
+                refresh(&provider, &mut stored.item, &command)?;
+                writes.push(Write::replace(&stored.item, stored.version)?);
+            }
+        }
+        if committed(&provider, writes).await? {
+            return Ok(respond(&provider, id, answer).await?);
+        }
+    }
+    Err(ApiError::busy(1).into())
+}
+
+fn create(
+    provider: &Provider,
+    id: &InstallationId,
+    command: &UpsertInstallation,
+    now: Timestamp,
+) -> Result<Installation, ApiError> {
+    let period_kind = provider.catalog.period_kind();
+    // Times go to Vercel with milliseconds: what we compute with must be what it sees.
+    let now = now.round(Unit::Millisecond)?;
+    let natural = Schedule::new(period_kind, now).containing(now);
+    let token = &command.credentials.access_token;
+    Ok(Installation {
+        id: id.clone(),
+        status: InstallationStatus::Active,
+        installed_at: now,
+        account_url: command.account.as_ref().map(|account| account.url.clone()),
+        token: provider.vault.seal(id.as_str(), TOKEN_FIELD, token)?,
+        token_digest: keys::digest_of(&[token.expose_secret().as_bytes()]),
+        retired_tokens: Vec::new(),
+        policies: policies(command),
+        plan: None,
+        notification: None,
+        period_kind,
+        period_start: natural.start.max(now),
+        period_end: natural.end,
+        closed_periods: Vec::new(),
+        invoice_next: 1,
+        carried: Vec::new(),
+        uninstalled_at: None,
+        resources_live: 0,
+    })
+}
+
+fn policies(command: &UpsertInstallation) -> std::collections::BTreeMap<String, String> {
+    command.accepted_policies.iter().map(|(policy, at)| (policy.clone(), at.to_string())).collect()
+}
+
+fn refresh(provider: &Provider, installation: &mut Installation, command: &UpsertInstallation) -> Result<(), ApiError> {
+    installation.policies = policies(command);
+    if let Some(account) = &command.account {
+        installation.account_url = Some(account.url.clone());
+    }
+    let token = &command.credentials.access_token;
+    let digest = keys::digest_of(&[token.expose_secret().as_bytes()]);
+    if digest == installation.token_digest || installation.retired_tokens.contains(&digest) {
+        return Ok(());
+    }
+    let retired = std::mem::replace(&mut installation.token_digest, digest);
+    installation.retired_tokens.push(retired);
+    let extra = installation.retired_tokens.len().saturating_sub(RETIRED_TOKENS_MAX);
+    installation.retired_tokens.drain(..extra);
+    installation.token = provider.vault.seal(installation.id.as_str(), TOKEN_FIELD, token)?;
+    Ok(())
+}
+
+/// Makes the checkpoint of a shard that gets its first installation: from then on the hourly push finds it.
+async fn open_shard(provider: &Provider, id: &InstallationId, now: Timestamp) -> Result<(), ApiError> {
+    let shard = keys::shard_of(id);
+    if provider.store.get::<ShardCheckpoint>(&ShardCheckpoint::key_of(shard)).await?.is_some() {
+        return Ok(());
+    }
+    let hour = Some(super::super::billing::hour_of(now));
+    let checkpoint = ShardCheckpoint { shard, hour, serving: None, lease_until: None };
+    // Losing this race is as good as winning it.
+    committed(provider, vec![Write::create(&checkpoint)?]).await.map(|_| ())
+}

@@ -1,0 +1,50 @@
+//! Totals of closed periods leave the slice: they lie under `A#` from then on, where late readings find
+//! them. Done at the next close, and before the first late reading; in batches, each resumable.
+
+use tradepost_store::Write;
+
+use crate::edge::ApiError;
+use crate::flows::committed;
+use crate::flows::slice::Slice;
+use crate::metering::READING_AGE_MAX;
+use crate::provider::Provider;
+use crate::state::{MeterTotal, ResourceState};
+
+/// How many totals one transaction moves: two writes each, 100 in all.
+const MOVES_MAX: usize = 45;
+
+/// Moves what belongs to closed periods, and forgets resources deleted long ago. True if it did anything:
+/// then the slice is to be read again.
+pub(crate) async fn archive(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
+    let open_from = slice.installation.period_start;
+    let closed: Vec<_> = slice.totals.iter().filter(|total| total.period_start < open_from).collect();
+    for batch in closed.chunks(MOVES_MAX) {
+        let mut writes = Vec::with_capacity(batch.len() * 2);
+        for total in batch {
+            let old = tradepost_store::Record::key(&total.item);
+            let moved = MeterTotal { closed: true, ..total.item.clone() };
+            writes.push(Write::create(&moved)?);
+            writes.push(Write::delete(old, total.version));
+        }
+        if !committed(provider, writes).await? {
+            return Ok(true);
+        }
+    }
+    let forgotten = forget(provider, slice).await?;
+    Ok(!closed.is_empty() || forgotten)
+}
+
+/// A deleted resource stays as long as readings of it may still come, and its period is open.
+async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
+    let now = provider.clock.now();
+    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(slice.installation.period_start);
+    let gone = slice.resources.iter().filter(|resource| {
+        resource.state == ResourceState::Deleted && resource.deleted_at.is_some_and(|at| at < oldest)
+    });
+    let writes: Vec<Write> =
+        gone.map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version)).collect();
+    for batch in writes.chunks(MOVES_MAX) {
+        committed(provider, batch.to_vec()).await?;
+    }
+    Ok(!writes.is_empty())
+}

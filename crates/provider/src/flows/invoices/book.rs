@@ -1,0 +1,88 @@
+//! Booking: what Vercel says of an invoice becomes its phase and entries in the ledger, each once.
+
+use jiff::Timestamp;
+use tradepost_marketplace::money::Money;
+use tradepost_marketplace::wire::{Invoice, InvoiceState};
+use tradepost_store::Write;
+
+use super::close::entry_write;
+use crate::edge::ApiError;
+use crate::ledger::{Entry, LedgerError};
+use crate::outbox::Hint;
+use crate::state::{InvoicePhase, InvoiceRecord, RefundPhase};
+
+/// What is known of an invoice at Vercel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Its state as our phase; none for one we do not know.
+    pub(super) phase: Option<InvoicePhase>,
+    /// Whether it was ever paid.
+    pub(super) paid: bool,
+    /// What was refunded in all.
+    pub(super) refunded: Money,
+}
+
+impl Seen {
+    /// From the invoice as it was read.
+    pub(super) fn of_invoice(invoice: &Invoice) -> Self {
+        let phase = match invoice.state {
+            InvoiceState::Draft | InvoiceState::Pending | InvoiceState::Scheduled => Some(InvoicePhase::Submitted),
+            InvoiceState::Invoiced => Some(InvoicePhase::Invoiced),
+            InvoiceState::Paid => Some(InvoicePhase::Paid),
+            InvoiceState::NotPaid => Some(InvoicePhase::NotPaid),
+            InvoiceState::Overdue => Some(InvoicePhase::Overdue),
+            InvoiceState::RefundRequested => Some(InvoicePhase::RefundRequested),
+            InvoiceState::Refunded => Some(InvoicePhase::Refunded),
+            InvoiceState::Other(_) => None,
+        };
+        let paid = phase == Some(InvoicePhase::Paid) || invoice.paid_at.is_some();
+        // `refundTotal` may already be there while the refund is only requested.
+        let done = phase == Some(InvoicePhase::Refunded);
+        let refunded = if done { invoice.refund_total.unwrap_or(invoice.total) } else { Money::ZERO };
+        Self { phase, paid, refunded }
+    }
+
+    /// From the webhook, where the invoice can no longer be read.
+    pub(super) fn of_hint(hint: &Hint, record: &InvoiceRecord) -> Self {
+        let paid = hint.phase == InvoicePhase::Paid || record.booked_paid;
+        let refunded = hint.refunded.map_or(record.booked_refunds, |amount| record.booked_refunds + amount);
+        Self { phase: Some(hint.phase), paid, refunded }
+    }
+}
+
+/// Brings a record up to what was seen. The writes are the ledger's; the record itself is the caller's.
+pub(super) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Result<Vec<Write>, ApiError> {
+    let mut entries: Vec<Option<Entry>> = Vec::new();
+    let enter = |entry: Result<Option<Entry>, LedgerError>| entry.map_err(ApiError::internal);
+    if record.is_test {
+        record.phase = seen.phase.unwrap_or(record.phase);
+        return Ok(Vec::new());
+    }
+    if !record.booked_issued {
+        record.booked_issued = true;
+        let carried_in = Money::from_cents(record.carried_in_cents);
+        entries.push(enter(Entry::invoice_issued(&record.external_id, now, record.total, carried_in))?);
+    }
+    if seen.paid && !record.booked_paid {
+        record.booked_paid = true;
+        entries.push(enter(Entry::invoice_paid(&record.external_id, now, record.total))?);
+    }
+    if seen.refunded > record.booked_refunds {
+        let (amount, before) = (seen.refunded - record.booked_refunds, record.booked_refunds);
+        record.booked_refunds = seen.refunded;
+        entries.push(enter(Entry::refunded(&record.external_id, now, amount, before, record.booked_paid))?);
+        if let Some(refund) = &mut record.refund {
+            refund.phase = RefundPhase::Refunded;
+        }
+    }
+    if let Some(phase) = seen.phase {
+        if phase == InvoicePhase::RefundRequested
+            && let Some(refund) = record.refund.as_mut().filter(|refund| refund.phase == RefundPhase::Requesting)
+        {
+            refund.phase = RefundPhase::Requested;
+        }
+        record.phase = phase;
+    }
+    let id = record.installation.clone();
+    entries.into_iter().filter_map(|entry| entry_write(&id, entry).transpose()).collect()
+}

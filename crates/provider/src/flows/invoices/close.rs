@@ -1,0 +1,188 @@
+//! The close of a period.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::wire::Period;
+use tradepost_store::Write;
+
+use super::{archive, lines};
+use crate::edge::ApiError;
+use crate::flows::slice::{self, Slice};
+use crate::flows::{RACES_MAX, committed};
+use crate::idempotency::{Answer, Identity};
+use crate::ledger::Entry;
+use crate::outbox::{self, Hold, What};
+use crate::period;
+use crate::pricing::{self, Settlement};
+use crate::provider::Provider;
+use crate::state::installation::CLOSED_PERIODS_MAX;
+use crate::state::keys;
+use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry};
+
+/// What carried small amounts are called on the next invoice.
+const CARRIED_NAME: &str = "Carried over from earlier periods";
+
+/// Closes the oldest open period if its time has come. `None`: there was nothing to close.
+pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Result<Option<Vec<Hold>>, ApiError> {
+    for _ in 0..RACES_MAX {
+        let Some(slice) = slice::read(provider, id).await? else { return Ok(None) };
+        let now = provider.clock.now();
+        let installation = &slice.installation;
+        let open = matches!(installation.status, InstallationStatus::Active | InstallationStatus::Uninstalling);
+        if !open || period::close_at(installation.period_end) > now {
+            return Ok(None);
+        }
+        if archive(provider, &slice).await? {
+            continue;
+        }
+        let closing = prepare(provider, &slice, slice.installation.open_period(), now).await?;
+        if let Some(closed) = closing.commit(provider, None).await? {
+            return Ok(Some(closed.holds));
+        }
+    }
+    Err(ApiError::busy(1).because("lost every race for the close"))
+}
+
+/// A close, ready to be committed.
+pub(super) struct Closing {
+    writes: Vec<Write>,
+    owed: Vec<What>,
+    id: InstallationId,
+    /// What it comes to.
+    pub(super) settlement: Settlement,
+    /// The invoice, if there is one.
+    pub(super) invoice: Option<InvoiceRecord>,
+}
+
+/// A close that was committed.
+pub(super) struct Closed {
+    /// Lanes to deliver.
+    pub(super) holds: Vec<Hold>,
+    /// What a partner system is answered.
+    pub(super) answer: Answer,
+}
+
+/// Prices a period and prepares its close. Writes the invoice's lines, nothing else.
+pub(super) async fn prepare(
+    provider: &Provider,
+    slice: &Slice,
+    period: Period,
+    now: Timestamp,
+) -> Result<Closing, ApiError> {
+    let stored = &slice.installation;
+    let id = stored.id.clone();
+    let is_last = stored.is_last_period();
+    let at = period::invoice_date(period);
+    let bill = slice.bill(&provider.catalog, period, at).map_err(ApiError::internal)?;
+    let settlement = pricing::settle(&bill, &stored.carried_for_pricing(), is_last).map_err(ApiError::internal)?;
+    let mut installation = stored.item.clone();
+    let mut writes = Vec::new();
+    let mut owed = Vec::new();
+    let invoice = if settlement.is_invoiced {
+        let number = installation.invoice_next;
+        installation.invoice_next += 1;
+        let chunks = lines::write(provider, &id, number, &settlement.items, &settlement.discounts).await?;
+        let mut invoice = draft(&id, number, period, now)?;
+        invoice.total = settlement.total;
+        invoice.carried_in_cents = settlement.carried_in.cents();
+        invoice.is_final = is_last;
+        invoice.chunks = chunks;
+        writes.push(Write::create(&invoice)?);
+        owed.push(What::SubmitInvoice { number });
+        Some(invoice)
+    } else {
+        let cause = format!("{id}.p{}", period.start.as_second());
+        let memo = format!("not invoiced for the period from {}", period.start);
+        let entry = Entry::carried(&cause, now, bill.total, &memo).map_err(ApiError::internal)?;
+        writes.extend(entry_write(&id, entry)?);
+        if let Some((amount, reason)) = settlement.written_off {
+            let entry = Entry::written_off(&cause, now, amount, reason).map_err(ApiError::internal)?;
+            writes.extend(entry_write(&id, entry)?);
+            tracing::info!(installation = %id, reason, "an amount was written off");
+        }
+        None
+    };
+    carry_on(&mut installation, &settlement);
+    advance(&mut installation, period, is_last);
+    if is_last {
+        owed.push(What::FinalizeInstallation);
+    }
+    writes.push(Write::replace(&installation, stored.version)?);
+    Ok(Closing { writes, owed, id, settlement, invoice })
+}
+
+fn draft(id: &InstallationId, number: u32, period: Period, now: Timestamp) -> Result<InvoiceRecord, ApiError> {
+    Ok(InvoiceRecord {
+        installation: id.clone(),
+        number,
+        external_id: keys::invoice_id(id, number).map_err(ApiError::internal)?,
+        vercel_id: None,
+        phase: InvoicePhase::Submitting,
+        period_start: period.start,
+        period_end: period.end,
+        invoice_date: period::invoice_date(period),
+        total: tradepost_marketplace::money::Money::ZERO,
+        carried_in_cents: 0,
+        is_final: false,
+        is_test: false,
+        chunks: 0,
+        booked_issued: false,
+        booked_paid: false,
+        booked_refunds: tradepost_marketplace::money::Money::ZERO,
+        refund: None,
+        created_at: now,
+    })
+}
+
+/// The write of a ledger entry, if there is anything to enter.
+pub(super) fn entry_write(id: &InstallationId, entry: Option<Entry>) -> Result<Option<Write>, ApiError> {
+    let record = entry.map(|entry| LedgerEntry { installation: id.clone(), entry });
+    Ok(record.map(|record| Write::create(&record)).transpose()?)
+}
+
+/// What was invoiced or written off is no longer carried; what is carried on is one amount.
+fn carry_on(installation: &mut Installation, settlement: &Settlement) {
+    installation.carried.clear();
+    let cents = settlement.carry_over.cents();
+    installation.carry(CarriedAmount { cents, resource: None, name: CARRIED_NAME.to_owned() });
+}
+
+/// The next period is the open one; after the last there is none.
+fn advance(installation: &mut Installation, closed: Period, is_last: bool) {
+    installation.closed_periods.push(closed);
+    let extra = installation.closed_periods.len().saturating_sub(CLOSED_PERIODS_MAX);
+    installation.closed_periods.drain(..extra);
+    if is_last {
+        installation.status = InstallationStatus::Settling;
+        return;
+    }
+    let next = installation.schedule().following(closed.end);
+    installation.period_start = closed.end;
+    installation.period_end = installation.uninstalled_at.map_or(next.end, |at| next.end.min(at));
+}
+
+impl Closing {
+    /// Commits. `None`: something moved, prepare again.
+    pub(super) async fn commit(
+        self,
+        provider: &Provider,
+        identity: Option<&Identity>,
+    ) -> Result<Option<Closed>, ApiError> {
+        let mut writes = self.writes;
+        let owed = outbox::enqueue(provider, &self.id, self.owed).await?;
+        writes.extend(owed.writes);
+        let invoice = self.invoice.as_ref().map(|invoice| invoice.external_id.to_string());
+        let body = serde_json::json!({
+            "invoiceId": invoice,
+            "total": self.settlement.total,
+            "carriedOver": self.settlement.carry_over.to_string(),
+            "effects": owed.ids,
+        });
+        let answer = Answer::json(StatusCode::ACCEPTED, &body)?;
+        if let Some(identity) = identity {
+            writes.extend(identity.remember(&answer, provider.clock.now())?);
+        }
+        Ok(committed(provider, writes).await?.then_some(Closed { holds: owed.holds, answer }))
+    }
+}

@@ -1,0 +1,95 @@
+//! Invoices: the scheduled close of periods, submission, what becomes of them, refunds, finalization.
+//!
+//! A close prices the period with the same pure function as the hourly push, over the same totals, and
+//! commits in one transaction: the installation's next period, the invoice, the effect that submits it, what
+//! is carried on, and the ledger's entry for it. Submission is deduplicated by `externalId` (spec A.14); an
+//! answer that says no more than "already there" leaves the invoice unknown until Vercel's webhook, which
+//! carries our id, settles it. What is booked (issued, paid, refunded) is what the invoice says when it is
+//! read (A.15).
+//!
+//! What fails: the scheduler fires twice (the guard on the installation lets one close through), a crash
+//! between any two steps (lines are written first, under the invoice's number, and overwritten by the next
+//! try), Vercel refuses an invoice for good (a dead letter that blocks the installation's money lane, an
+//! `error` in the log: a person must act).
+
+mod archive;
+mod book;
+pub(crate) mod close;
+mod command;
+pub(crate) mod finalize;
+pub(crate) mod late;
+mod lines;
+pub(crate) mod read;
+pub(crate) mod refund;
+pub(crate) mod submit;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+use serde::Serialize;
+
+pub(crate) use archive::archive;
+
+use crate::caller;
+use crate::edge::error::Problem;
+use crate::edge::layer::{self, note};
+use crate::outbox;
+use crate::provider::Provider;
+use crate::state::installation::CLOSES;
+use crate::state::keys;
+
+/// How many closes one run takes up.
+const RUN_MAX: usize = 500;
+
+/// The flow's routes.
+pub fn router(provider: &Provider) -> Router {
+    let routes = Router::new()
+        .route("/partner/invoices", post(command::handle))
+        .route("/partner/invoices/query", post(command::query))
+        .route("/partner/invoices/{invoice}/refund", post(refund::handle))
+        .route("/cron/invoices", get(run));
+    layer::wrap(provider, routes)
+}
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// Installations whose period was due.
+    due: u32,
+    /// Periods closed.
+    closed: u32,
+    /// Installations whose close failed; they come again.
+    failed: u32,
+    /// Left for the next run, for want of time.
+    left: u32,
+}
+
+/// `GET /cron/invoices`.
+async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
+    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let mut report = Report::default();
+    for key in provider.store.due(CLOSES, provider.clock.now(), RUN_MAX).await? {
+        let Some(id) = keys::installation_of(&key) else { continue };
+        report.due += 1;
+        if provider.lease.now() >= deadline.less(10).0 {
+            report.left += 1;
+            continue;
+        }
+        match close::scheduled(&provider, &id).await {
+            Ok(closed) => {
+                report.closed += u32::from(closed.is_some());
+                if let Some(holds) = closed {
+                    outbox::deliver_all(&provider, holds, deadline).await;
+                }
+            }
+            Err(error) => {
+                report.failed += 1;
+                let cause = error.cause.unwrap_or(error.message);
+                tracing::error!(installation = %id, error.cause = cause, "a period could not be closed");
+            }
+        }
+    }
+    note("invoices.closed", report.closed);
+    Ok(Json(report))
+}

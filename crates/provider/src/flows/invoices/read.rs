@@ -1,0 +1,51 @@
+//! Reading an invoice (A.15) and booking what it says.
+
+use tradepost_marketplace::client::ClientError;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::Write;
+
+use super::book::{Seen, book};
+use crate::edge::ApiError;
+use crate::flows::{self, OpenToken};
+use crate::outbox::{Hint, Outcome};
+use crate::provider::{Deadline, Provider};
+use crate::state::InvoiceRecord;
+
+pub(crate) async fn deliver(
+    provider: &Provider,
+    id: &InstallationId,
+    number: u32,
+    hint: Option<&Hint>,
+    deadline: Deadline,
+) -> Result<Outcome, ApiError> {
+    let Some(mut stored) = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await? else {
+        return Ok(Outcome::nothing());
+    };
+    let Some(vercel_id) = stored.vercel_id.clone().or_else(|| hint.map(|hint| hint.vercel_id.clone())) else {
+        return Ok(Outcome::Dead { reason: "no_vercel_id".to_owned(), writes: Vec::new() });
+    };
+    let installation = flows::installation(provider, id).await?;
+    let token = OpenToken::of(provider, &installation, deadline)?;
+    let seen = match provider.vercel.get_invoice(&token.call(), &vercel_id).await {
+        Ok(invoice) if invoice.total != stored.total => {
+            let reason = format!("total_differs: ours {}, Vercel's {}", stored.total, invoice.total);
+            tracing::error!(invoice.id = %stored.external_id, reason, "an invoice differs from ours");
+            return Ok(Outcome::Dead { reason, writes: Vec::new() });
+        }
+        Ok(invoice) => Seen::of_invoice(&invoice),
+        Err(error) if is_gone(&error) => match hint {
+            // The installation is finalized: its invoices cannot be read any more, the signed event can.
+            Some(hint) => Seen::of_hint(hint, &stored),
+            None => return Ok(Outcome::Dead { reason: error.to_string(), writes: Vec::new() }),
+        },
+        Err(error) => return Ok(Outcome::of(&error)),
+    };
+    let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
+    writes.push(Write::replace(&stored.item, stored.version)?);
+    Ok(Outcome::Done(writes))
+}
+
+/// Whether the token is dead: 410, or the 401 and 403 seen in its place (spec A, "The SDK has no…").
+fn is_gone(error: &ClientError) -> bool {
+    matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403))
+}

@@ -1,0 +1,104 @@
+//! Submitting an invoice (A.14).
+//!
+//! If the answer is lost, the client repeats with the same `externalId`; a 409 then says "already there" or
+//! "already billed" and nothing of which: the invoice is unknown, the effect stays, and Vercel's webhook,
+//! which carries our id, settles it. After a day without one it is an `error`.
+
+use jiff::SignedDuration;
+use tradepost_marketplace::client::ClientError;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::wire::{InvoiceRequest, Period, TestInvoice};
+use tradepost_store::{Stored, Write};
+
+use super::book::{Seen, book};
+use super::lines;
+use crate::edge::ApiError;
+use crate::flows::{self, OpenToken};
+use crate::outbox::Outcome;
+use crate::provider::{Deadline, Provider};
+use crate::state::{InvoicePhase, InvoiceRecord};
+
+/// How often an unknown invoice is looked at.
+const UNKNOWN_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// After how long an unknown invoice is an error.
+const UNKNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+pub(crate) async fn deliver(
+    provider: &Provider,
+    id: &InstallationId,
+    number: u32,
+    deadline: Deadline,
+) -> Result<Outcome, ApiError> {
+    let key = InvoiceRecord::key_of(id, number);
+    let Some(mut stored) = provider.store.get::<InvoiceRecord>(&key).await? else {
+        return Err(ApiError::internal("an invoice that is to be submitted is not there"));
+    };
+    if stored.vercel_id.is_some() {
+        return confirm(provider, stored);
+    }
+    if stored.phase == InvoicePhase::Unknown {
+        return Ok(still_unknown(provider, &stored));
+    }
+    let installation = flows::installation(provider, id).await?;
+    let token = OpenToken::of(provider, &installation, deadline)?;
+    let request = request(provider, &stored).await?;
+    match provider.vercel.submit_invoice(&token.call(), &request).await {
+        Ok(submitted) => {
+            stored.item.vercel_id = Some(submitted.invoice_id);
+            confirm(provider, stored)
+        }
+        Err(ClientError::MaybeDuplicate(_)) => unknown(stored),
+        // A first try of ours that is refused as a duplicate: an earlier life of this effect got through.
+        Err(ClientError::Rejected(refusal)) if refusal.status == 409 => unknown(stored),
+        Err(error) if error.is_retryable() || error.maybe_done() => {
+            Ok(Outcome::Later { reason: error.to_string(), after: None })
+        }
+        Err(error) => {
+            let reason = match &error {
+                ClientError::InvalidInvoice(errors) => errors.join("; "),
+                other => other.to_string(),
+            };
+            stored.item.phase = InvoicePhase::Rejected;
+            Ok(Outcome::Dead { reason, writes: vec![Write::replace(&stored.item, stored.version)?] })
+        }
+    }
+}
+
+/// Vercel has it: booked as issued.
+fn confirm(provider: &Provider, mut stored: Stored<InvoiceRecord>) -> Result<Outcome, ApiError> {
+    let early = matches!(stored.phase, InvoicePhase::Submitting | InvoicePhase::Unknown);
+    let phase = early.then_some(InvoicePhase::Submitted);
+    let seen = Seen { phase, paid: stored.booked_paid, refunded: stored.booked_refunds };
+    let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
+    writes.push(Write::replace(&stored.item, stored.version)?);
+    Ok(Outcome::Done(writes))
+}
+
+/// Marked as unknown, in a write of its own, so that no further try is made.
+fn unknown(mut stored: Stored<InvoiceRecord>) -> Result<Outcome, ApiError> {
+    stored.item.phase = InvoicePhase::Unknown;
+    let writes = vec![Write::replace(&stored.item, stored.version)?];
+    Ok(Outcome::Wait { reason: "duplicate".to_owned(), after: UNKNOWN_WAIT, writes })
+}
+
+fn still_unknown(provider: &Provider, stored: &InvoiceRecord) -> Outcome {
+    if provider.clock.now().duration_since(stored.created_at) > UNKNOWN_FOR {
+        tracing::error!(invoice.id = %stored.external_id, "an invoice is unknown for more than a day");
+    }
+    Outcome::Wait { reason: "unknown".to_owned(), after: UNKNOWN_WAIT, writes: Vec::new() }
+}
+
+async fn request(provider: &Provider, invoice: &InvoiceRecord) -> Result<InvoiceRequest, ApiError> {
+    let (items, discounts) = lines::read(provider, &invoice.installation, invoice.number, invoice.chunks).await?;
+    let period = Period { start: invoice.period_start, end: invoice.period_end };
+    let id = invoice.external_id.clone();
+    let request = InvoiceRequest::new(id, period, invoice.invoice_date, items, discounts);
+    let mut request = request.map_err(ApiError::internal)?;
+    if invoice.is_final {
+        request = request.as_final();
+    }
+    if invoice.is_test {
+        request = request.as_test(TestInvoice { validate: Some(true), result: None });
+    }
+    Ok(request)
+}

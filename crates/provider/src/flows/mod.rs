@@ -1,0 +1,79 @@
+//! One folder a flow, one router each.
+
+pub mod billing;
+pub mod events;
+pub mod installations;
+pub mod invoices;
+pub mod outbox;
+pub mod secrets;
+pub(crate) mod slice;
+pub mod sso;
+pub mod usage;
+pub mod webhooks;
+
+use axum::Router;
+use tradepost_marketplace::client::Call;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::{CommitError, Stored, Write};
+
+use crate::edge::ApiError;
+use crate::provider::{Deadline, Provider};
+use crate::state::Installation;
+use crate::state::installation::TOKEN_FIELD;
+
+/// All flows in one router: the local server.
+pub fn all(provider: &Provider) -> Router {
+    installations::router(provider)
+        .merge(sso::router(provider))
+        .merge(webhooks::router(provider))
+        .merge(events::router(provider))
+        .merge(usage::router(provider))
+        .merge(billing::router(provider))
+        .merge(invoices::router(provider))
+        .merge(secrets::router(provider))
+        .merge(outbox::router(provider))
+}
+
+/// How often a flow reads and decides again when its guards fail.
+pub(crate) const RACES_MAX: u32 = 10;
+
+/// Commits; `false` if a guard failed and the flow should read again.
+pub(crate) async fn committed(provider: &Provider, writes: Vec<Write>) -> Result<bool, ApiError> {
+    match provider.store.commit(writes).await {
+        Ok(()) => Ok(true),
+        Err(CommitError::Condition { .. }) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// An installation that is there.
+pub(crate) async fn installation(provider: &Provider, id: &InstallationId) -> Result<Stored<Installation>, ApiError> {
+    let stored = provider.store.get::<Installation>(&Installation::key_of(id)).await?;
+    stored.ok_or_else(|| ApiError::not_found("installation"))
+}
+
+/// An installation that its customer still uses.
+pub(crate) async fn active(provider: &Provider, id: &InstallationId) -> Result<Stored<Installation>, ApiError> {
+    let stored = installation(provider, id).await?;
+    if stored.is_active() { Ok(stored) } else { Err(ApiError::conflict("the installation was uninstalled")) }
+}
+
+/// The token of an installation, opened for one call.
+pub(crate) struct OpenToken {
+    token: secrecy::SecretString,
+    id: InstallationId,
+    deadline: Deadline,
+}
+
+impl OpenToken {
+    /// Opens it.
+    pub(crate) fn of(provider: &Provider, installation: &Installation, deadline: Deadline) -> Result<Self, ApiError> {
+        let token = provider.vault.open(installation.id.as_str(), TOKEN_FIELD, &installation.token)?;
+        Ok(Self { token, id: installation.id.clone(), deadline })
+    }
+
+    /// As the client wants it.
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call { token: &self.token, installation: &self.id, deadline: self.deadline.0 }
+    }
+}

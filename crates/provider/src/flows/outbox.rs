@@ -1,0 +1,62 @@
+//! `GET /cron/outbox`: the sweeper. Delivers every effect that is due, and finishes operations whose caller
+//! never came back. What a crash, a lost answer or an outage left behind is found here.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::get;
+use serde::Serialize;
+
+use crate::caller;
+use crate::edge::error::{ApiError, Problem};
+use crate::edge::layer;
+use crate::operation::finish_abandoned;
+use crate::outbox::{self, Sweep};
+use crate::provider::{Deadline, Provider};
+use crate::state::resource::OPERATIONS;
+
+/// How many operations one run takes up.
+const OPERATIONS_MAX: usize = 200;
+
+/// The flow's routes.
+pub fn router(provider: &Provider) -> Router {
+    layer::wrap(provider, Router::new().route("/cron/outbox", get(sweep)))
+}
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// Operations that were finished for their callers.
+    operations_finished: u32,
+    /// Operations that still do not go through.
+    operations_failed: u32,
+    /// The lanes.
+    #[serde(rename = "lanes")]
+    lanes: Sweep,
+}
+
+async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
+    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let mut report = operations(&provider, deadline).await?;
+    report.lanes = outbox::sweep(&provider, deadline).await?;
+    Ok(Json(report))
+}
+
+async fn operations(provider: &Provider, deadline: Deadline) -> Result<Report, ApiError> {
+    let mut report = Report::default();
+    for key in provider.store.due(OPERATIONS, provider.clock.now(), OPERATIONS_MAX).await? {
+        if provider.lease.now() >= deadline.less(10).0 {
+            break;
+        }
+        match finish_abandoned(provider, &key, deadline).await {
+            Ok(true) => report.operations_finished += 1,
+            Ok(false) => {}
+            Err(error) => {
+                report.operations_failed += 1;
+                let cause = error.cause.unwrap_or(error.message);
+                tracing::warn!(error.cause = cause, "an operation left behind does not go through");
+            }
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,82 @@
+//! `GET /cron/secrets`: the old secrets of a rotation expire.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use jiff::SignedDuration;
+use serde::Serialize;
+use tradepost_marketplace::ids::ResourceId;
+use tradepost_store::{Key, Write};
+
+use crate::caller;
+use crate::edge::error::{ApiError, Problem};
+use crate::flows::committed;
+use crate::outbox::{self, What};
+use crate::provider::{Deadline, Provider};
+use crate::state::resource::ROTATIONS;
+use crate::state::{Credentials, Rotation};
+
+/// How many rotations one run takes up.
+const RUN_MAX: usize = 500;
+/// How long a rotation that Vercel has not confirmed waits for the next look.
+const UNCONFIRMED_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    /// Rotations that were due.
+    due: u32,
+    /// Whose old secrets are being revoked.
+    expired: u32,
+    /// Which Vercel has not confirmed.
+    unconfirmed: u32,
+    /// Left for the next run, for want of time.
+    left: u32,
+}
+
+pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
+    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let mut report = Report::default();
+    for key in provider.store.due(ROTATIONS, provider.clock.now(), RUN_MAX).await? {
+        report.due += 1;
+        if provider.lease.now() >= deadline.less(5).0 {
+            report.left += 1;
+            continue;
+        }
+        match expire(&provider, &key, deadline).await? {
+            Some(true) => report.expired += 1,
+            Some(false) => report.unconfirmed += 1,
+            None => {}
+        }
+    }
+    Ok(Json(report))
+}
+
+/// Takes up one rotation that the index found; decides by the item.
+async fn expire(provider: &Provider, key: &Key, deadline: Deadline) -> Result<Option<bool>, ApiError> {
+    let now = provider.clock.now();
+    let Some(mut rotation) = provider.store.get::<Rotation>(key).await? else { return Ok(None) };
+    if rotation.look_at > now {
+        return Ok(None);
+    }
+    let (id, resource): (_, ResourceId) = (rotation.installation.clone(), rotation.resource.clone());
+    let credentials = provider.store.get::<Credentials>(&Credentials::key_of(&id, &resource)).await?;
+    let Some(credentials) = credentials else {
+        committed(provider, vec![Write::delete(key.clone(), rotation.version)]).await?;
+        return Ok(None);
+    };
+    if credentials.confirmed_version < rotation.keep_version || rotation.confirmed_at.is_none() {
+        tracing::warn!(resource = %resource, "old secrets are due to expire but Vercel has not confirmed new ones");
+        rotation.item.look_at = now.saturating_add(UNCONFIRMED_WAIT)?;
+        committed(provider, vec![Write::replace(&rotation.item, rotation.version)?]).await?;
+        return Ok(Some(false));
+    }
+    let what = What::RevokeSecrets { resource, keep_version: rotation.keep_version };
+    let owed = outbox::enqueue(provider, &id, vec![what]).await?;
+    let mut writes = owed.writes;
+    writes.push(Write::delete(key.clone(), rotation.version));
+    if committed(provider, writes).await? {
+        outbox::deliver_all(provider, owed.holds, deadline).await;
+        return Ok(Some(true));
+    }
+    Ok(None)
+}

@@ -1,0 +1,134 @@
+//! `GET /callback`: the redirect login URL.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use jiff::SignedDuration;
+use tradepost_marketplace::client::{ClientError, SsoExchange};
+use tradepost_marketplace::oidc::{Role, UserClaims};
+use tradepost_marketplace::sso::{AllowedOrigin, SsoParams};
+use tradepost_store::Write;
+
+use super::{COOKIE, Page, draw};
+use crate::caller::deadline_of;
+use crate::edge::error::{ApiError, Code};
+use crate::edge::layer::note;
+use crate::flows::{self, committed};
+use crate::provider::{Deadline, Provider};
+use crate::state::session::{HAND_OVER_SECONDS, SESSION_SECONDS, SignIn};
+use crate::state::{HandOver, Resource, ResourceState, Session};
+
+/// The client's secret with which the code is exchanged: the current one.
+const CURRENT: usize = 0;
+
+pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Page> {
+    let deadline = deadline_of(&provider, request.extensions());
+    let query = request.uri().query().unwrap_or_default();
+    let params = SsoParams::parse(query).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let claims = sign_on(&provider, &params, deadline).await?;
+    let id = claims.installation_id.clone().ok_or_else(|| ApiError::forbidden("the sign-on is for no installation"))?;
+    note("installation", &id);
+    flows::active(&provider, &id).await?;
+    let mut sign_in = SignIn {
+        installation_id: id,
+        user_id: claims.user_id,
+        role: role(&claims.role),
+        resource_id: None,
+        context: context(&provider, &params),
+    };
+    if let Some(resource) = &params.resource_id {
+        let key = Resource::key_of(&sign_in.installation_id, resource);
+        let stored = provider.store.get::<Resource>(&key).await?;
+        if stored.is_some_and(|stored| stored.state == ResourceState::Live) {
+            sign_in.resource_id = Some(resource.clone());
+        } else {
+            tracing::warn!("a sign-on points at a resource that the installation does not have");
+        }
+    }
+    admit(&provider, sign_in).await.map_err(Page)
+}
+
+/// Exchanges the code and verifies who it is for.
+async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) -> Result<UserClaims, ApiError> {
+    let secret = provider.client_secrets.get(CURRENT).ok_or_else(|| ApiError::internal("there is no client secret"))?;
+    let exchange = SsoExchange {
+        code: &params.code,
+        state: params.state.as_deref(),
+        client_id: &provider.client_id,
+        client_secret: secret,
+        redirect_uri: None,
+    };
+    let tokens = provider.vercel.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {
+        ClientError::Rejected(_) => {
+            ApiError::new(Code::ValidationError, "the sign-on code was used or has expired").because(error)
+        }
+        // The code may be burned: only a fresh start helps.
+        other => ApiError::unavailable(other),
+    })?;
+    let (now, lease) = (provider.clock.now(), provider.lease.now());
+    provider.verifier.verify_sign_on(&tokens.id_token, now, lease).await.map_err(ApiError::unauthorized)
+}
+
+fn role(role: &Role) -> String {
+    match role {
+        Role::Admin => "ADMIN".to_owned(),
+        Role::User => "USER".to_owned(),
+        Role::Other(text) => text.clone(),
+    }
+}
+
+/// The deep link, as far as it may be passed on. `url` only if its origin is allowed (spec D).
+fn context(provider: &Provider, params: &SsoParams) -> BTreeMap<String, String> {
+    let origins = provider.catalog.allowed_origins().iter();
+    let allowed: Vec<AllowedOrigin> = origins.filter_map(|origin| AllowedOrigin::new(origin)).collect();
+    let target = params.target(&allowed);
+    if params.has_target() && target.is_none() {
+        tracing::warn!("a sign-on asks for a target that is not allowed");
+    }
+    let path = params.path.as_ref().map(ToString::to_string);
+    let support = params.support.then(|| "true".to_owned());
+    let pairs = [
+        ("url", target.map(String::from)),
+        ("path", path),
+        ("support", support),
+        ("productId", params.product_id.as_ref().map(ToString::to_string)),
+        ("projectId", params.project_id.clone()),
+        ("checkId", params.check_id.clone()),
+        ("invoiceId", params.invoice_id.clone()),
+        ("experimentationItemId", params.experimentation_item_id.clone()),
+        ("pr", params.pr.clone()),
+    ];
+    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Makes the session and sends the browser on.
+async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiError> {
+    let now = provider.clock.now();
+    let (secret, digest) = draw(provider);
+    let ends_at = now.saturating_add(SignedDuration::from_secs(SESSION_SECONDS))?;
+    let mut writes = vec![Write::create(&Session { digest, sign_in: sign_in.clone(), ends_at })?];
+    let location = match &provider.dashboard_url {
+        None => "/installation".to_owned(),
+        Some(dashboard) => {
+            let (code, digest) = draw(provider);
+            let ends_at = now.saturating_add(SignedDuration::from_secs(HAND_OVER_SECONDS))?;
+            writes.push(Write::create(&HandOver { digest, sign_in, ends_at })?);
+            let joint = if dashboard.contains('?') { '&' } else { '?' };
+            format!("{dashboard}{joint}code={code}")
+        }
+    };
+    if !committed(provider, writes).await? {
+        return Err(ApiError::internal("a drawn session collided"));
+    }
+    let secure = if provider.insecure_cookies { "" } else { "; Secure" };
+    let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Lax{secure}");
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::SET_COOKIE, HeaderValue::from_str(&cookie).map_err(ApiError::internal)?);
+    headers.insert(header::LOCATION, HeaderValue::from_str(&location).map_err(ApiError::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}

@@ -1,0 +1,339 @@
+//! The one command in progress on a resource, from reservation to answer.
+//!
+//! Commands that need the provisioner (create, update, rotate, delete) first *reserve*: one transaction
+//! takes the resource's operation and writes the running idempotency record. Then the provisioner is
+//! called, with an operation id derived from the request, so that a repeat is the same operation to it.
+//! Then one transaction commits the new state, the effects and the answer, on the fence.
+//!
+//! What fails, and what then:
+//! - The caller dies after the reservation: its own retry takes the operation over once the lease has
+//!   passed, with the same id and a higher fence. If it never retries, the sweeper finishes it
+//!   ([`finish_abandoned`]); the intent is stored in the operation.
+//! - The provisioner does not answer: the lease is given back at once and the caller gets 503; a retry goes
+//!   on where this one stopped.
+//! - The provisioner refuses for good: the operation ends, the refusal is the remembered answer.
+//! - Two commands: the second finds a live operation and gets 409 with Retry-After. Two callers of the same
+//!   request: the second waits for the first one's answer.
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_store::{CommitError, Key, Record, Stored, Write};
+
+use crate::edge::ApiError;
+use crate::edge::error::Code;
+use crate::idempotency::{self, Answer, Identity, Known, Remembered};
+use crate::outbox::{self, Hold};
+use crate::provider::{Deadline, Provider};
+use crate::provisioner::{Done, Kind, Order, ProvisionerError};
+use crate::state::{Credentials, Installation, Intent, Operation, Resource, ResourceState, keys};
+
+mod apply;
+
+pub use apply::{GRACE_SECONDS, plan_starts, resource_body, unknown_plan};
+pub(crate) use apply::{change_plan, end as end_resource, seal_credentials};
+
+/// How long a command holds its resource, in lease time (formats: "Leases").
+pub const OPERATION_LEASE_SECONDS: i64 = 120;
+/// How often a lost race is tried again.
+const RACES_MAX: u32 = 10;
+/// What is kept back from the provisioner for the commit and the answer.
+const COMMIT_SECONDS: i64 = 4;
+
+/// A command, before it has its operation.
+pub struct Command<'a> {
+    /// What the request is recognised by.
+    pub identity: &'a Identity,
+    /// On which installation's resource.
+    pub installation: &'a InstallationId,
+    /// Which.
+    pub resource: &'a ResourceId,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+/// How the reservation finds the resource: for a create it makes it.
+pub trait Plan: Send + Sync {
+    /// What to do with the resource as it is (none: there is none), or why not.
+    fn plan(&self, installation: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError>;
+}
+
+/// What a [`Plan`] decided.
+pub enum Planned {
+    /// Nothing to do: this is the answer already.
+    Answer(Answer),
+    /// Do this to the resource as given: for a create, the one to be made.
+    Go(Box<Resource>, Intent),
+}
+
+/// Runs a command to its answer.
+pub async fn run(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Answer, ApiError> {
+    match reserve(provider, command, plan).await? {
+        Reserved::Answer(answer) => Ok(answer),
+        Reserved::Operation(resource) => execute(provider, *resource, command.deadline).await,
+    }
+}
+
+enum Reserved {
+    Answer(Answer),
+    Operation(Box<Stored<Resource>>),
+}
+
+/// Takes the resource's operation, or finds the answer.
+async fn reserve(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Reserved, ApiError> {
+    let id = keys::derive_operation(command.installation, "", &command.identity.seed);
+    for _ in 0..RACES_MAX {
+        let record = match idempotency::look_up(provider, command.identity).await? {
+            Known::Answered(answer) => return Ok(Reserved::Answer(answer)),
+            Known::Running(record) => Some(record),
+            Known::No => None,
+        };
+        let key = Resource::key_of(command.installation, command.resource);
+        let stored = provider.store.get::<Resource>(&key).await?;
+        if let Some(resource) = &stored
+            && let Some(operation) = &resource.operation
+        {
+            let held = operation.lease_until > provider.lease.now();
+            match (held, operation.id == id) {
+                (true, true) => match idempotency::wait(provider, command.identity, command.deadline).await? {
+                    Known::Answered(answer) => return Ok(Reserved::Answer(answer)),
+                    _ => continue,
+                },
+                (true, false) => return Err(ApiError::busy(5)),
+                (false, true) => {
+                    let intent = operation.intent.clone();
+                    if let Some(taken) = take_over(provider, resource, stored.as_ref(), intent).await? {
+                        return Ok(Reserved::Operation(Box::new(taken)));
+                    }
+                    continue;
+                }
+                (false, false) => {
+                    finish_abandoned(provider, &key, command.deadline).await?;
+                    continue;
+                }
+            }
+        }
+        if let Some(reserved) = first_reservation(provider, command, plan, record, stored, &id).await? {
+            return Ok(reserved);
+        }
+    }
+    Err(ApiError::busy(1).because("lost every race for the resource's operation"))
+}
+
+/// One try at the transaction that takes a free resource. `None`: it lost a race.
+async fn first_reservation(
+    provider: &Provider,
+    command: &Command<'_>,
+    plan: &dyn Plan,
+    record: Option<Stored<Remembered>>,
+    stored: Option<Stored<Resource>>,
+    id: &str,
+) -> Result<Option<Reserved>, ApiError> {
+    let key = Installation::key_of(command.installation);
+    let Some(mut installation) = provider.store.get::<Installation>(&key).await? else {
+        return Err(ApiError::not_found("installation"));
+    };
+    let live = stored.as_ref().map(|resource| &resource.item);
+    let (mut resource, intent) = match plan.plan(&installation, live)? {
+        Planned::Go(resource, intent) => (*resource, intent),
+        Planned::Answer(answer) => {
+            let now = provider.clock.now();
+            let writes: Vec<Write> = match (&record, command.identity.finished(&answer, now)) {
+                (Some(record), Some(finished)) => vec![Write::replace(&finished, record.version)?],
+                (None, Some(finished)) => vec![Write::create(&finished)?],
+                (_, None) => Vec::new(),
+            };
+            return match commit(provider, writes).await? {
+                true => Ok(Some(Reserved::Answer(answer))),
+                false => Ok(None),
+            };
+        }
+    };
+    let creates = intent.kind == Kind::Create;
+    resource.fence += 1;
+    resource.operation = Some(operation(provider, id, resource.fence, intent, command.identity.key.as_ref()));
+    let version = stored.as_ref().map(|resource| resource.version);
+    let mut writes = vec![match version {
+        Some(version) => Write::replace(&resource, version)?,
+        None => Write::create(&resource)?,
+    }];
+    if creates && version.is_none() {
+        installation.item.resources_live += 1;
+        writes.push(Write::replace(&installation.item, installation.version)?);
+    } else {
+        writes.push(Write::check(key, installation.version));
+    }
+    match (&record, &command.identity.key) {
+        (Some(record), _) => writes.push(Write::check(record.item.key(), record.version)),
+        (None, Some(_)) => {
+            let running = command.identity.running(id, provider.clock.now());
+            writes.extend(running.map(|record| Write::create(&record)).transpose()?);
+        }
+        (None, None) => {}
+    }
+    if commit(provider, writes).await? {
+        let version = version.map_or(1, |version| version + 1);
+        return Ok(Some(Reserved::Operation(Box::new(Stored { item: resource, version }))));
+    }
+    Ok(None)
+}
+
+fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent, answers: Option<&Key>) -> Operation {
+    let lease = SignedDuration::from_secs(OPERATION_LEASE_SECONDS);
+    let after = |now: jiff::Timestamp| now.saturating_add(lease).unwrap_or(now);
+    Operation {
+        id: id.to_owned(),
+        fence,
+        lease_until: after(provider.lease.now()),
+        intent,
+        answers: answers.map(|key| (key.pk.clone(), key.sk.clone())),
+        sweep_at: after(provider.clock.now()),
+    }
+}
+
+async fn commit(provider: &Provider, writes: Vec<Write>) -> Result<bool, ApiError> {
+    if writes.is_empty() {
+        return Ok(true);
+    }
+    match provider.store.commit(writes).await {
+        Ok(()) => Ok(true),
+        Err(CommitError::Condition { .. }) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Continues an operation whose holder is gone, under a new fence. `None`: somebody else did.
+async fn take_over(
+    provider: &Provider,
+    resource: &Resource,
+    stored: Option<&Stored<Resource>>,
+    intent: Intent,
+) -> Result<Option<Stored<Resource>>, ApiError> {
+    let (Some(stored), Some(old)) = (stored, &resource.operation) else { return Ok(None) };
+    let mut next = resource.clone();
+    next.fence += 1;
+    let answers = old.answers.clone().map(|(pk, sk)| Key { pk, sk });
+    next.operation = Some(operation(provider, &old.id, next.fence, intent, answers.as_ref()));
+    let version = stored.version + 1;
+    let taken = commit(provider, vec![Write::replace(&next, stored.version)?]).await?;
+    Ok(taken.then_some(Stored { item: next, version }))
+}
+
+/// Finishes an operation whose caller never came back, if its lease has passed. True if there was one.
+pub async fn finish_abandoned(provider: &Provider, key: &Key, deadline: Deadline) -> Result<bool, ApiError> {
+    let Some(stored) = provider.store.get::<Resource>(key).await? else { return Ok(false) };
+    let Some(operation) = &stored.operation else { return Ok(false) };
+    if operation.lease_until > provider.lease.now() {
+        return Ok(false);
+    }
+    let intent = operation.intent.clone();
+    let Some(taken) = take_over(provider, &stored, Some(&stored), intent).await? else { return Ok(false) };
+    execute(provider, taken, deadline).await?;
+    Ok(true)
+}
+
+/// Calls the provisioner and commits what it said.
+async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Deadline) -> Result<Answer, ApiError> {
+    let Some(operation) = resource.operation.clone() else {
+        return Err(ApiError::internal("an operation is executed that is not there"));
+    };
+    let order = order(provider, &resource, &operation).await?;
+    match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
+        Ok(done) => finish(provider, resource, &operation, Ok(&done), deadline).await,
+        Err(ProvisionerError::Refused { code, message, user, fields }) => {
+            let mut error = ApiError::new(Code::Unprocessable, message).because(format!("provisioner: {code}"));
+            if !fields.is_empty() {
+                error.code = Code::ValidationError;
+            }
+            error.user = user;
+            error.fields = fields;
+            finish(provider, resource, &operation, Err(error), deadline).await
+        }
+        Err(ProvisionerError::StaleFence) => Err(ApiError::busy(2).because("overtaken at the provisioner")),
+        Err(ProvisionerError::Unavailable(cause)) => {
+            let mut released = resource.item.clone();
+            if let Some(operation) = &mut released.operation {
+                operation.lease_until = provider.lease.now();
+            }
+            commit(provider, vec![Write::replace(&released, resource.version)?]).await?;
+            Err(ApiError::unavailable(cause))
+        }
+    }
+}
+
+async fn order(provider: &Provider, resource: &Resource, operation: &Operation) -> Result<Order, ApiError> {
+    let intent = &operation.intent;
+    let now = provider.clock.now();
+    let key = Credentials::key_of(&resource.installation, &resource.id);
+    let held = provider.store.get::<Credentials>(&key).await?.map_or(0, |held| held.secrets_version);
+    let secrets_version = match intent.kind {
+        Kind::Create | Kind::Rotate => held + 1,
+        _ => held,
+    };
+    let metadata = intent.metadata.as_ref().unwrap_or(&resource.metadata).clone();
+    Ok(Order {
+        operation_id: operation.id.clone(),
+        fence: operation.fence,
+        kind: intent.kind,
+        installation_id: resource.installation.clone(),
+        resource_id: resource.id.clone(),
+        product_id: resource.product.clone(),
+        plan_id: intent.plan.clone().or_else(|| resource.plan_at(now).cloned()),
+        effective_at: apply::plan_change_at(resource, intent, now).filter(|at| *at > now),
+        name: intent.name.as_ref().unwrap_or(&resource.name).clone(),
+        metadata: serde_json::value::RawValue::from_string(metadata).map_err(ApiError::internal)?,
+        secrets_version,
+    })
+}
+
+/// Commits the end of an operation: state, effects and answer, on its fence.
+async fn finish(
+    provider: &Provider,
+    mut resource: Stored<Resource>,
+    operation: &Operation,
+    result: Result<&Done, ApiError>,
+    deadline: Deadline,
+) -> Result<Answer, ApiError> {
+    for _ in 0..RACES_MAX {
+        let applied = match &result {
+            Ok(done) => apply::done(provider, &resource, operation, done).await?,
+            Err(error) => apply::refused(provider, &resource, operation, error).await?,
+        };
+        let mut writes = applied.writes;
+        let owed = outbox::enqueue(provider, &resource.installation, applied.owed).await?;
+        writes.extend(owed.writes);
+        let answer = apply::answer_with(applied.answer, &owed.ids)?;
+        if let Some((pk, sk)) = &operation.answers {
+            let key = Key { pk: pk.clone(), sk: sk.clone() };
+            if let Some(mut record) = provider.store.get::<Remembered>(&key).await? {
+                record.item.answer = Some(answer.clone());
+                writes.push(Write::replace(&record.item, record.version)?);
+            }
+        }
+        if commit(provider, writes).await? {
+            let holds: Vec<Hold> = owed.holds;
+            outbox::deliver_all(provider, holds, deadline).await;
+            return Ok(answer);
+        }
+        let key = Resource::key_of(&resource.installation, &resource.id);
+        let Some(again) = provider.store.get::<Resource>(&key).await? else {
+            return Err(ApiError::busy(1).because("the resource went while its operation ran"));
+        };
+        if again.operation.as_ref().is_none_or(|now| now.fence != operation.fence) {
+            return Err(ApiError::busy(1).because("the operation was overtaken"));
+        }
+        resource = again;
+    }
+    Err(ApiError::busy(1).because("lost every race for the commit"))
+}
+
+/// Whether a resource can be changed: it is there, live, and not being deleted.
+pub fn must_be_live(resource: Option<&Resource>) -> Result<&Resource, ApiError> {
+    match resource {
+        Some(resource) if resource.state == ResourceState::Live => Ok(resource),
+        _ => Err(ApiError::not_found("resource")),
+    }
+}
+
+/// The status of a finished command for a partner system: accepted, with its effects.
+pub const ACCEPTED: StatusCode = StatusCode::ACCEPTED;

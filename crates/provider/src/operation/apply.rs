@@ -1,0 +1,296 @@
+//! What an operation's end changes: mostly pure, given what the provisioner said.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use tradepost_marketplace::ids::PlanId;
+use tradepost_marketplace::partner;
+use tradepost_marketplace::wire::{ResourceStatus, Secret};
+use tradepost_store::{Stored, Write};
+
+use crate::catalog::{Catalog, ChangeTime};
+use crate::edge::ApiError;
+use crate::idempotency::Answer;
+use crate::outbox::What;
+use crate::pricing::Segment;
+use crate::provider::Provider;
+use crate::provisioner::{self, Done, Kind};
+use crate::state::Rotation;
+use crate::state::resource::SECRETS_FIELD;
+use crate::state::{Credentials, Installation, Intent, Operation, Origin, Resource, ResourceState};
+
+/// How long the old secrets stay good when nobody says otherwise (formats: "Rotation grace").
+pub const GRACE_SECONDS: u64 = 24 * 3600;
+
+/// The end of an operation, to be committed.
+pub(super) struct Applied {
+    /// State.
+    pub(super) writes: Vec<Write>,
+    /// Effects.
+    pub(super) owed: Vec<What>,
+    /// The answer.
+    pub(super) answer: Reply,
+}
+
+/// The answer, before the effects have their ids.
+pub(super) enum Reply {
+    /// As it stands.
+    Ready(Answer),
+    /// 202 with the ids of the effects: what a partner system gets.
+    Accepted,
+}
+
+/// Completes an answer.
+pub(super) fn answer_with(reply: Reply, effects: &[String]) -> Result<Answer, ApiError> {
+    match reply {
+        Reply::Ready(answer) => Ok(answer),
+        Reply::Accepted => Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": effects })),
+    }
+}
+
+/// The resource as Vercel reads it (spec B.6), without secrets.
+pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> Result<partner::Resource, ApiError> {
+    let plan = resource.plan_at(now).and_then(|id| catalog.plan(id));
+    Ok(partner::Resource {
+        id: resource.id.clone(),
+        product_id: resource.product_as_sent.clone(),
+        name: resource.name.clone(),
+        metadata: serde_json::from_str(&resource.metadata).map_err(ApiError::internal)?,
+        status: resource.status.clone(),
+        billing_plan: plan.map(|plan| plan.to_billing_plan()),
+        notification: resource.notification.clone(),
+        protocol_settings: None,
+        secrets: None,
+    })
+}
+
+/// When a plan change counts from, if the intent has one.
+pub(super) fn plan_change_at(resource: &Resource, intent: &Intent, now: Timestamp) -> Option<Timestamp> {
+    intent.plan.as_ref()?;
+    if intent.kind == Kind::Create {
+        return Some(now);
+    }
+    Some(intent.plan_from.unwrap_or(now).max(resource.created_at))
+}
+
+/// The writes and effects of an operation that the provisioner carried out.
+pub(super) async fn done(
+    provider: &Provider,
+    stored: &Stored<Resource>,
+    operation: &Operation,
+    done: &Done,
+) -> Result<Applied, ApiError> {
+    let now = provider.clock.now();
+    let intent = &operation.intent;
+    let mut resource = stored.item.clone();
+    resource.operation = None;
+    if let Some(status) = &done.status {
+        resource.status = status.clone();
+    }
+    if done.notification.is_some() {
+        resource.notification.clone_from(&done.notification);
+    }
+    let mut writes = Vec::new();
+    let mut owed = Vec::new();
+    let reply = match intent.kind {
+        Kind::Create => {
+            resource.state = ResourceState::Live;
+            resource.created_at = now;
+            resource.segments = first_segment(intent, now)?;
+            writes.push(seal_credentials(provider, &resource, done.secrets.as_deref(), true).await?);
+            let body = resource_body(&provider.catalog, &resource, now)?;
+            Reply::Ready(Answer::json(StatusCode::OK, &body)?.with_secrets_of(resource.id.clone()))
+        }
+        Kind::Update => {
+            change(&mut resource, intent, now);
+            if intent.origin == Origin::Partner {
+                owed.push(What::ResourceUpdated { resource: resource.id.clone() });
+                Reply::Accepted
+            } else {
+                Reply::Ready(Answer::json(StatusCode::OK, &resource_body(&provider.catalog, &resource, now)?)?)
+            }
+        }
+        Kind::Rotate | Kind::Revoke => {
+            writes.push(seal_credentials(provider, &resource, done.secrets.as_deref(), false).await?);
+            writes.push(rotation(provider, &resource, intent, now).await?);
+            owed.push(What::PutSecrets { resource: resource.id.clone() });
+            if intent.origin == Origin::Partner {
+                Reply::Accepted
+            } else {
+                Reply::Ready(Answer::json(StatusCode::ACCEPTED, &partner::RotationAnswer::later())?)
+            }
+        }
+        Kind::Delete => {
+            end(&mut resource, now);
+            writes.extend(forget(provider, &resource).await?);
+            Reply::Ready(Answer::empty(StatusCode::NO_CONTENT))
+        }
+    };
+    writes.push(Write::replace(&resource, stored.version)?);
+    Ok(Applied { writes, owed, answer: reply })
+}
+
+fn first_segment(intent: &Intent, now: Timestamp) -> Result<Vec<Segment>, ApiError> {
+    let plan = intent.plan.clone().ok_or_else(|| ApiError::internal("a create without a plan"))?;
+    Ok(vec![Segment { number: 0, plan, start: now, end: None }])
+}
+
+/// Name, metadata and plan.
+fn change(resource: &mut Resource, intent: &Intent, now: Timestamp) {
+    if let Some(name) = &intent.name {
+        resource.name.clone_from(name);
+    }
+    if let Some(metadata) = &intent.metadata {
+        resource.metadata.clone_from(metadata);
+    }
+    if let (Some(plan), Some(at)) = (&intent.plan, plan_change_at(resource, intent, now)) {
+        change_plan(resource, plan, at);
+    }
+}
+
+/// Gives a resource another plan from `at` on. A plan that was to begin later is given up for the new one.
+pub(crate) fn change_plan(resource: &mut Resource, plan: &PlanId, at: Timestamp) {
+    let next = resource.segments.iter().map(|segment| segment.number).max().map_or(0, |highest| highest + 1);
+    let current = resource.segments.iter().rposition(|segment| segment.start < at);
+    cut(&mut resource.segments, at);
+    if let Some(last) = current.and_then(|index| resource.segments.get_mut(index)).filter(|last| last.plan == *plan) {
+        last.end = None;
+        return;
+    }
+    resource.segments.push(Segment { number: next, plan: plan.clone(), start: at, end: None });
+}
+
+/// Ends all segments at `at`. One that begins then or later is kept, empty: totals may already name it.
+fn cut(segments: &mut [Segment], at: Timestamp) {
+    for segment in segments {
+        let end = segment.end.map_or(at, |end| end.min(at));
+        segment.end = Some(end.max(segment.start));
+    }
+}
+
+/// The end of a resource: its segments stop now.
+pub(crate) fn end(resource: &mut Resource, now: Timestamp) {
+    resource.state = ResourceState::Deleted;
+    resource.status = ResourceStatus::Uninstalled;
+    resource.deleted_at = Some(now);
+    resource.operation = None;
+    cut(&mut resource.segments, now);
+}
+
+/// The writes that go with a deleted resource: its secrets go, the installation counts one less.
+async fn forget(provider: &Provider, resource: &Resource) -> Result<Vec<Write>, ApiError> {
+    let key = Installation::key_of(&resource.installation);
+    let mut writes = vec![
+        Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
+        Write::delete_any(Rotation::key_of(&resource.installation, &resource.id)),
+    ];
+    if let Some(mut installation) = provider.store.get::<Installation>(&key).await? {
+        installation.item.resources_live = installation.resources_live.saturating_sub(1);
+        writes.push(Write::replace(&installation.item, installation.version)?);
+    }
+    Ok(writes)
+}
+
+/// The secrets that came, sealed, one version up.
+pub(crate) async fn seal_credentials(
+    provider: &Provider,
+    resource: &Resource,
+    secrets: Option<&[Secret]>,
+    confirmed: bool,
+) -> Result<Write, ApiError> {
+    let secrets = secrets.ok_or_else(|| ApiError::unavailable("the provisioner's answer has no secrets"))?;
+    let key = Credentials::key_of(&resource.installation, &resource.id);
+    let held = provider.store.get::<Credentials>(&key).await?;
+    let version = held.as_ref().map_or(0, |held| held.secrets_version) + 1;
+    let confirmed_version = match (&held, confirmed) {
+        (_, true) => version,
+        (Some(held), false) => held.confirmed_version,
+        (None, false) => 0,
+    };
+    let text = provisioner::secrets_to_text(secrets).map_err(ApiError::internal)?;
+    let record = Credentials {
+        resource: resource.id.clone(),
+        installation: resource.installation.clone(),
+        secrets_version: version,
+        sealed: provider.vault.seal(resource.id.as_str(), SECRETS_FIELD, &text)?,
+        confirmed_version,
+    };
+    Ok(match held {
+        Some(held) => Write::replace(&record, held.version)?,
+        None => Write::create(&record)?,
+    })
+}
+
+/// What the scheduled expiry goes by. A later rotation replaces an earlier one: it revokes more.
+async fn rotation(
+    provider: &Provider,
+    resource: &Resource,
+    intent: &Intent,
+    now: Timestamp,
+) -> Result<Write, ApiError> {
+    let held = Credentials::key_of(&resource.installation, &resource.id);
+    let held = provider.store.get::<Credentials>(&held).await?.map_or(0, |held| held.secrets_version);
+    let grace_seconds = intent.grace_seconds.unwrap_or(GRACE_SECONDS);
+    let grace = jiff::SignedDuration::from_secs(i64::try_from(grace_seconds).unwrap_or(i64::MAX));
+    let record = Rotation {
+        resource: resource.id.clone(),
+        installation: resource.installation.clone(),
+        keep_version: held + 1,
+        grace_seconds,
+        confirmed_at: None,
+        look_at: now.saturating_add(grace)?,
+    };
+    let key = Rotation::key_of(&resource.installation, &resource.id);
+    Ok(match provider.store.get::<Rotation>(&key).await? {
+        Some(earlier) => Write::replace(&record, earlier.version)?,
+        None => Write::create(&record)?,
+    })
+}
+
+/// The writes of an operation that the provisioner refused for good.
+pub(super) async fn refused(
+    provider: &Provider,
+    stored: &Stored<Resource>,
+    operation: &Operation,
+    error: &ApiError,
+) -> Result<Applied, ApiError> {
+    let mut resource = stored.item.clone();
+    resource.operation = None;
+    let mut writes = Vec::new();
+    if operation.intent.kind == Kind::Create {
+        writes.push(Write::delete(Resource::key_of(&resource.installation, &resource.id), stored.version));
+        let key = Installation::key_of(&resource.installation);
+        if let Some(mut installation) = provider.store.get::<Installation>(&key).await? {
+            installation.item.resources_live = installation.resources_live.saturating_sub(1);
+            writes.push(Write::replace(&installation.item, installation.version)?);
+        }
+    } else {
+        writes.push(Write::replace(&resource, stored.version)?);
+    }
+    let body = match operation.intent.origin {
+        Origin::Vercel => error.envelope(),
+        Origin::Partner => error.problem(),
+    };
+    let answer = Reply::Ready(Answer::json(error.code.status(), &body)?);
+    Ok(Applied { writes, owed: Vec::new(), answer })
+}
+
+/// When a change from one plan to another counts from: now, or the end of the period, by the catalog.
+pub fn plan_starts(
+    catalog: &Catalog,
+    installation: &Installation,
+    from: Option<&PlanId>,
+    to: &PlanId,
+    now: Timestamp,
+) -> Result<Timestamp, ApiError> {
+    catalog.plan(to).ok_or_else(|| unknown_plan(to))?;
+    let rule = from.and_then(|from| catalog.change_time(from, to)).unwrap_or(ChangeTime::Immediate);
+    Ok(match rule {
+        ChangeTime::Immediate => now,
+        ChangeTime::PeriodEnd => installation.period_at(now).map_or(now, |period| period.end),
+    })
+}
+
+/// The refusal of a plan that is not in the catalog.
+pub fn unknown_plan(plan: &PlanId) -> ApiError {
+    ApiError::new(crate::edge::error::Code::ValidationError, format!("there is no plan {plan}"))
+}

@@ -1,0 +1,213 @@
+//! Delivering a lane, and sweeping those that are due.
+
+use jiff::{SignedDuration, Timestamp};
+use tradepost_store::{CommitError, Stored, Write};
+
+use super::dispatch::{self, Outcome};
+use super::effect::Effect;
+use super::enqueue::{Hold, take};
+use super::lane::{Class, DUE_PARTITIONS, Lane, partition_name};
+use super::{BACKOFF_MINUTES_MAX, LANE_LEASE_SECONDS};
+use crate::edge::ApiError;
+use crate::provider::{Deadline, Provider};
+
+/// How many waiting effects of a lane are looked at together.
+const LOOK_MAX: usize = 50;
+/// How many lanes one sweep of one partition takes up.
+const SWEEP_LANES_MAX: usize = 200;
+/// What delivering keeps of its time, to release the lane in.
+const MARGIN_SECONDS: i64 = 3;
+/// How often a lane is read again when its guard fails.
+const LANE_TRIES_MAX: u32 = 8;
+
+/// Delivers every lane held, one after the other. A failure is logged and left to the sweeper: what the
+/// request did is committed, and its answer must not depend on this.
+pub async fn deliver_all(provider: &Provider, holds: Vec<Hold>, deadline: Deadline) {
+    for hold in holds {
+        if let Err(error) = deliver(provider, &hold, deadline).await {
+            let cause = error.cause.unwrap_or(error.message);
+            tracing::warn!(lane.class = hold.lane.class.as_str(), error.cause = cause, "lane left to the sweeper");
+        }
+    }
+}
+
+/// Delivers one lane until it is empty, waits, or time is up.
+pub async fn deliver(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
+    let lease_end = provider.lease.now().saturating_add(SignedDuration::from_secs(LANE_LEASE_SECONDS / 2));
+    let lease_end = lease_end.unwrap_or(deadline.0);
+    let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
+    let mut delivered = 0;
+    let mut tries = 0;
+    loop {
+        let Some(lane) = provider.store.get::<Lane>(&hold.lane.key()).await? else { return Ok(delivered) };
+        if lane.holder.as_deref() != Some(&hold.holder) {
+            return Ok(delivered);
+        }
+        let waiting = waiting(provider, hold).await?;
+        let now = provider.clock.now();
+        let time_is_up = provider.lease.now() >= stop.0;
+        let next = next_due(hold.lane.class, &waiting, now);
+        let Some(effect) = next.filter(|_| !time_is_up) else {
+            let due = due_after(hold.lane.class, &waiting, now, time_is_up);
+            if release(provider, lane, due).await? {
+                return Ok(delivered);
+            }
+            tries += 1;
+            if tries > LANE_TRIES_MAX {
+                return Err(ApiError::unavailable("a lane changed too often to be released"));
+            }
+            continue;
+        };
+        if attempt(provider, effect, stop).await? {
+            delivered += 1;
+        }
+    }
+}
+
+async fn waiting(provider: &Provider, hold: &Hold) -> Result<Vec<Stored<Effect>>, ApiError> {
+    let pk = hold.lane.key().pk;
+    let raws = provider.store.query_after(&pk, &hold.lane.effects_prefix(), None, LOOK_MAX).await?;
+    raws.iter().map(|raw| Ok(raw.decode::<Effect>()?)).collect()
+}
+
+/// The effect to deliver now. In an ordered class only the first may go.
+fn next_due(class: Class, waiting: &[Stored<Effect>], now: Timestamp) -> Option<&Stored<Effect>> {
+    let is_due = |effect: &&Stored<Effect>| !effect.dead && effect.not_before <= now;
+    if class.is_ordered() { waiting.first().filter(is_due) } else { waiting.iter().find(is_due) }
+}
+
+/// When the sweeper should look at the lane again.
+fn due_after(class: Class, waiting: &[Stored<Effect>], now: Timestamp, time_is_up: bool) -> Option<Timestamp> {
+    let first = waiting.first()?;
+    if class.is_ordered() && first.dead {
+        return None;
+    }
+    if time_is_up {
+        return Some(now);
+    }
+    if class.is_ordered() {
+        Some(first.not_before)
+    } else {
+        waiting.iter().filter(|effect| !effect.dead).map(|effect| effect.not_before).min()
+    }
+}
+
+/// Gives the lane back, unless it moved meanwhile.
+async fn release(provider: &Provider, mut lane: Stored<Lane>, due: Option<Timestamp>) -> Result<bool, ApiError> {
+    lane.item.holder = None;
+    lane.item.lease_until = None;
+    lane.item.due_at = due;
+    match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
+        Ok(()) => Ok(true),
+        Err(CommitError::Condition { .. }) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Tries one effect and writes down what came of it. True if it was delivered.
+async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadline) -> Result<bool, ApiError> {
+    let effect = &stored.item;
+    let remove = Write::delete(Effect::key_of(&effect.lane, &effect.place, false), stored.version);
+    let (writes, delivered) = match dispatch::dispatch(provider, effect, deadline).await? {
+        Outcome::Done(mut writes) => {
+            writes.push(remove);
+            (writes, true)
+        }
+        Outcome::Later { reason, after } => {
+            let mut again = effect.clone();
+            again.attempts += 1;
+            again.not_before = provider.clock.now().saturating_add(after.unwrap_or_else(|| backoff(again.attempts)))?;
+            tracing::warn!(effect.kind = effect.what.name(), effect.attempts = again.attempts, reason, "effect waits");
+            again.last_failure = Some(reason);
+            // A newer effect that replaced this one meanwhile has a higher version: it wins.
+            (vec![Write::replace(&again, stored.version)?], false)
+        }
+        Outcome::Wait { reason, after, mut writes } => {
+            let mut again = effect.clone();
+            again.not_before = provider.clock.now().saturating_add(after)?;
+            again.last_failure = Some(reason);
+            writes.push(Write::replace(&again, stored.version)?);
+            (writes, false)
+        }
+        Outcome::Dead { reason, mut writes } => {
+            let mut dead = effect.clone();
+            dead.dead = true;
+            dead.attempts += 1;
+            tracing::error!(effect.kind = effect.what.name(), effect.attempts = dead.attempts, reason, "dead letter");
+            dead.last_failure = Some(reason);
+            if effect.lane.class == Class::Money {
+                writes.push(Write::replace(&dead, stored.version)?);
+            } else {
+                writes.push(Write::overwrite(&dead, stored.version)?);
+                writes.push(remove);
+            }
+            (writes, false)
+        }
+    };
+    match provider.store.commit(writes).await {
+        Ok(()) => Ok(delivered),
+        // Replaced by a newer one, or what it changes moved: the next look decides.
+        Err(CommitError::Condition { .. }) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn backoff(attempts: u32) -> SignedDuration {
+    let minutes = 1_i64.checked_shl(attempts.saturating_sub(1)).unwrap_or(BACKOFF_MINUTES_MAX);
+    SignedDuration::from_mins(minutes.clamp(1, BACKOFF_MINUTES_MAX))
+}
+
+/// What a sweep did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sweep {
+    /// Lanes that were due.
+    pub due: u32,
+    /// Lanes somebody else was delivering.
+    pub busy: u32,
+    /// Effects delivered.
+    pub delivered: u32,
+    /// Lanes left for the next sweep, for want of time.
+    pub left: u32,
+}
+
+/// Delivers the lanes that are due, oldest first, until the deadline.
+pub async fn sweep(provider: &Provider, deadline: Deadline) -> Result<Sweep, ApiError> {
+    let mut report = Sweep::default();
+    for partition in 0..DUE_PARTITIONS {
+        let now = provider.clock.now();
+        let keys = provider.store.due(&partition_name(partition), now, SWEEP_LANES_MAX).await?;
+        for key in keys {
+            report.due += 1;
+            if provider.lease.now() >= deadline.less(2 * MARGIN_SECONDS).0 {
+                report.left += 1;
+                continue;
+            }
+            let Some(mut lane) = provider.store.get::<Lane>(&key).await? else { continue };
+            if lane.is_held(provider.lease.now()) {
+                report.busy += 1;
+                continue;
+            }
+            if lane.due_at.is_none_or(|due| due > now) {
+                continue;
+            }
+            let hold = take(provider, &mut lane.item);
+            match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
+                Ok(()) => report.delivered += deliver(provider, &hold, deadline).await?,
+                Err(CommitError::Condition { .. }) => report.busy += 1,
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_its_limit() {
+        let minutes: Vec<i64> = [1, 2, 3, 6, 7, 63, 64, 1000].map(|n| backoff(n).as_mins()).to_vec();
+        assert_eq!(minutes, [1, 2, 4, 32, 60, 60, 60, 60]);
+    }
+}

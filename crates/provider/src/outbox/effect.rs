@@ -1,0 +1,206 @@
+//! Effects.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradepost_marketplace::ids::{InstallationId, InvoiceId, ResourceId};
+use tradepost_marketplace::money::Money;
+use tradepost_store::{Key, Record};
+
+use super::lane::{Class, LaneName};
+use crate::state::InvoicePhase;
+use crate::state::keys;
+
+/// What Vercel's webhook said of an invoice: used only where the invoice can no longer be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// The state the event stands for.
+    pub phase: InvoicePhase,
+    /// What was refunded, if that is the event.
+    pub refunded: Option<Money>,
+    /// Vercel's id of the invoice.
+    pub vercel_id: InvoiceId,
+}
+
+/// What is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Tell Vercel to read the resource again (A.7).
+    ResourceUpdated {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// Tell Vercel to read the installation again (A.7).
+    InstallationUpdated,
+    /// Read an invoice (A.15) and book what it says.
+    ReadInvoice {
+        /// Ours.
+        number: u32,
+        /// What the webhook said.
+        hint: Option<Hint>,
+    },
+    /// Hand the current secrets to Vercel (A.18).
+    PutSecrets {
+        /// Of which resource.
+        resource: ResourceId,
+    },
+    /// Have the provisioner kill the secrets below a version.
+    RevokeSecrets {
+        /// Of which resource.
+        resource: ResourceId,
+        /// What stays.
+        keep_version: u64,
+    },
+    /// Submit an invoice (A.14).
+    SubmitInvoice {
+        /// Ours.
+        number: u32,
+    },
+    /// Refund an invoice (A.16).
+    RefundInvoice {
+        /// Ours.
+        number: u32,
+    },
+    /// Declare that no more invoices will come (A.2).
+    FinalizeInstallation,
+    /// Delete every resource of an uninstalled installation at the provisioner.
+    ReleaseResources,
+}
+
+impl What {
+    /// The class of its lane.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::ResourceUpdated { .. } | Self::InstallationUpdated | Self::ReadInvoice { .. } => Class::State,
+            Self::PutSecrets { .. } | Self::RevokeSecrets { .. } => Class::Secrets,
+            Self::SubmitInvoice { .. } | Self::RefundInvoice { .. } | Self::FinalizeInstallation => Class::Money,
+            Self::ReleaseResources => Class::Deliveries,
+        }
+    }
+
+    /// The resource of its lane.
+    pub const fn resource(&self) -> Option<&ResourceId> {
+        match self {
+            Self::ResourceUpdated { resource }
+            | Self::PutSecrets { resource }
+            | Self::RevokeSecrets { resource, .. } => Some(resource),
+            _ => None,
+        }
+    }
+
+    /// For a class that is not ordered: what makes two effects the same, of which the newer replaces the
+    /// older.
+    pub fn slot(&self) -> String {
+        match self {
+            Self::ReadInvoice { number, .. } => format!("read_invoice.{number}"),
+            other => other.name().to_owned(),
+        }
+    }
+
+    /// For logs and answers.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ResourceUpdated { .. } => "resource_updated",
+            Self::InstallationUpdated => "installation_updated",
+            Self::ReadInvoice { .. } => "read_invoice",
+            Self::PutSecrets { .. } => "put_secrets",
+            Self::RevokeSecrets { .. } => "revoke_secrets",
+            Self::SubmitInvoice { .. } => "submit_invoice",
+            Self::RefundInvoice { .. } => "refund_invoice",
+            Self::FinalizeInstallation => "finalize_installation",
+            Self::ReleaseResources => "release_resources",
+        }
+    }
+}
+
+/// One effect, waiting.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Effect {
+    /// Its lane.
+    pub lane: LaneName,
+    /// Its place in the lane: for an ordered class the number, else the slot.
+    pub place: String,
+    /// The lane's count when it was put in.
+    pub sequence: u64,
+    /// What.
+    pub what: What,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Not before, in business time.
+    pub not_before: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last try failed: a code.
+    pub last_failure: Option<String>,
+    /// Whether it failed for good.
+    pub dead: bool,
+}
+
+impl Effect {
+    pub(super) fn new(lane: &LaneName, sequence: u64, what: What, now: Timestamp) -> Self {
+        let place = if lane.class.is_ordered() { format!("{sequence:016}") } else { what.slot() };
+        let lane = lane.clone();
+        Self {
+            lane,
+            place,
+            sequence,
+            what,
+            created_at: now,
+            not_before: now,
+            attempts: 0,
+            last_failure: None,
+            dead: false,
+        }
+    }
+
+    /// The id that answers carry and `effects.query` takes.
+    pub fn id(&self) -> String {
+        let resource = self.lane.resource.as_ref().map_or("-", ResourceId::as_str);
+        let class = self.lane.class.as_str();
+        format!("{}/{class}/{resource}/{}/{}", self.lane.installation, self.place, self.sequence)
+    }
+
+    /// Its key; a dead letter of a class that is not blocked by it lies apart.
+    pub fn key_of(lane: &LaneName, place: &str, apart: bool) -> Key {
+        let prefix = if apart { lane.dead_prefix() } else { lane.effects_prefix() };
+        keys::within(&lane.installation, format!("{prefix}{place}"))
+    }
+}
+
+impl Record for Effect {
+    const KIND: &'static str = "effect";
+
+    fn key(&self) -> Key {
+        let apart = self.dead && self.lane.class != Class::Money;
+        Self::key_of(&self.lane, &self.place, apart)
+    }
+}
+
+/// The lane, place and sequence in an effect's id.
+pub fn parse_effect_id(id: &str) -> Option<(LaneName, String, u64)> {
+    let mut parts = id.split('/');
+    let installation = InstallationId::new(parts.next()?).ok()?;
+    let class = Class::parse(parts.next()?)?;
+    let resource = match parts.next()? {
+        "-" => None,
+        text => Some(ResourceId::new(text).ok()?),
+    };
+    let place = parts.next()?.to_owned();
+    let sequence = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some((LaneName { installation, class, resource }, place, sequence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_is_found_again_by_its_id() {
+        let installation = InstallationId::new("icfg_1").unwrap();
+        let resource = ResourceId::new("icfg_1.r1").unwrap();
+        let lane = LaneName { installation, class: Class::State, resource: Some(resource.clone()) };
+        let effect = Effect::new(&lane, 7, What::ResourceUpdated { resource }, Timestamp::UNIX_EPOCH);
+        assert_eq!(parse_effect_id(&effect.id()), Some((lane, "resource_updated".to_owned(), 7)));
+        assert_eq!(parse_effect_id("a/b"), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Lanes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_store::{Due, Key, Record};
+
+use crate::state::keys;
+
+/// How many `due` partitions the lanes are spread over: each takes the index writes of one partition of
+/// DynamoDB. Stored in no item: a lane's partition follows from its installation.
+pub const DUE_PARTITIONS: u8 = 4;
+
+/// What kind of effect a lane carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Tells Vercel that something changed, or learns from it.
+    State,
+    /// Hands over and revokes secrets.
+    Secrets,
+    /// Invoices, refunds, finalization.
+    Money,
+    /// Orders to the provisioner.
+    Deliveries,
+}
+
+impl Class {
+    /// As it stands in keys and effect ids.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Secrets => "secrets",
+            Self::Money => "money",
+            Self::Deliveries => "deliveries",
+        }
+    }
+
+    /// Whether effects queue in order, each behind the one before.
+    pub const fn is_ordered(self) -> bool {
+        matches!(self, Self::Money | Self::Deliveries)
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::State, Self::Secrets, Self::Money, Self::Deliveries].into_iter().find(|class| class.as_str() == text)
+    }
+}
+
+/// Which lane.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LaneName {
+    /// Whose.
+    pub installation: InstallationId,
+    /// Of which class.
+    pub class: Class,
+    /// Of which resource; none for the installation's own.
+    pub resource: Option<ResourceId>,
+}
+
+impl LaneName {
+    fn tail(&self) -> String {
+        let resource = self.resource.as_ref().map_or("-", ResourceId::as_str);
+        format!("{}#{resource}", self.class.as_str())
+    }
+
+    /// The lane's key.
+    pub fn key(&self) -> Key {
+        keys::within(&self.installation, format!("L#{}", self.tail()))
+    }
+
+    /// Where its effects lie.
+    pub fn effects_prefix(&self) -> String {
+        format!("E#{}#", self.tail())
+    }
+
+    /// Where its dead letters lie.
+    pub fn dead_prefix(&self) -> String {
+        format!("Q#{}#", self.tail())
+    }
+}
+
+/// A lane, while and after it has had effects.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lane {
+    /// Which.
+    pub name: LaneName,
+    /// Counts the effects ever put in.
+    pub sequence: u64,
+    /// When the sweeper should look, in business time; none for an empty or blocked lane.
+    pub due_at: Option<Timestamp>,
+    /// Who delivers.
+    pub holder: Option<String>,
+    /// Until when, in lease time.
+    pub lease_until: Option<Timestamp>,
+}
+
+impl Lane {
+    pub(super) fn new(name: LaneName) -> Self {
+        Self { name, sequence: 0, due_at: None, holder: None, lease_until: None }
+    }
+
+    /// Whether somebody delivers at `now` (lease time).
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.holder.is_some() && self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+/// The `due` partition of an installation's lanes.
+pub(super) fn due_partition(installation: &InstallationId) -> String {
+    partition_name(keys::shard_of(installation) % DUE_PARTITIONS)
+}
+
+pub(super) fn partition_name(partition: u8) -> String {
+    format!("lanes#{partition}")
+}
+
+impl Record for Lane {
+    const KIND: &'static str = "lane";
+
+    fn key(&self) -> Key {
+        self.name.key()
+    }
+
+    fn due(&self) -> Option<Due> {
+        let at = self.due_at?;
+        Some(Due { work: due_partition(&self.name.installation), at })
+    }
+}

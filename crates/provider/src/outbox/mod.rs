@@ -1,0 +1,33 @@
+//! What is still owed: to Vercel, to the provisioner.
+//!
+//! An [`Effect`] is written in the same transaction as the state that owes it, and removed when it was
+//! delivered. Effects wait in lanes: a [`Lane`] is (installation, resource or none, class) and delivers one
+//! at a time. Delivering needs the lane's lease, one conditional write, longer than any request it makes.
+//!
+//! - The writer takes the lease in its own transaction ([`enqueue`]), delivers inline ([`deliver`]) inside
+//!   its deadline, and has set `due` to the lease's end: so the sweeper never doubles it, and finds the
+//!   lane when the writer dies. A busy lane never fails a command: it commits without the lease.
+//! - State and secrets effects are one item per (resource, kind): a newer write replaces the older, and
+//!   delivery removes it only at the version it delivered. They carry no data: what is sent is read from
+//!   the state when it is sent, so nothing ever goes backwards.
+//! - Money and deliveries queue in order. A dead letter blocks its own money lane and nothing else.
+//!
+//! Retries wait in business time, leases run in lease time. After a failure an effect is due again in
+//! 1 min × 2ⁿ, at most [`BACKOFF_MINUTES_MAX`].
+
+mod deliver;
+mod dispatch;
+mod effect;
+mod enqueue;
+mod lane;
+
+pub use deliver::{Sweep, deliver, deliver_all, sweep};
+pub use dispatch::Outcome;
+pub use effect::{Effect, Hint, What, parse_effect_id};
+pub use enqueue::{Enqueued, Hold, enqueue};
+pub use lane::{Class, DUE_PARTITIONS, Lane, LaneName};
+
+/// How long a lane is held, in lease time (formats: "Leases").
+pub const LANE_LEASE_SECONDS: i64 = 60;
+/// The longest wait between two tries.
+pub const BACKOFF_MINUTES_MAX: i64 = 60;

@@ -1,0 +1,225 @@
+//! The provider's own product, reached over signed HTTP (contract: `docs/provisioner.md`).
+//!
+//! One address, one method: `POST TRADEPOST_PROVISIONER_URL`, signed as Standard Webhooks with
+//! `webhook-id` = the operation's id. The contract asks two things of it: the same operation twice has one
+//! effect and the same answer, and an operation whose fence is lower than one already seen for the
+//! resource is refused (409 `stale_fence`).
+//!
+//! What fails: it is down (retry with the same operation id), it refuses for good (422, the customer is
+//! told), it answers what the contract does not know (a failure of ours to log, retried).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tradepost_marketplace::doors::{BusinessClock, LeaseClock};
+use tradepost_marketplace::http_door::{HttpDoor, HttpError};
+use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
+use tradepost_marketplace::wire::{Exposed, Notification, ResourceStatus, Secret};
+
+use crate::edge::error::FieldError;
+use crate::provider::Deadline;
+use crate::signing::{self, SigningSecret};
+
+/// The longest a provisioner may take for one operation.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+/// The most secrets a resource has.
+pub const SECRETS_MAX: usize = 50;
+
+/// What the provisioner is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Make the resource; answer its secrets.
+    Create,
+    /// Change plan, name or metadata.
+    Update,
+    /// Make secrets of version `secretsVersion`; the older ones stay good.
+    Rotate,
+    /// Kill all secrets below `secretsVersion`.
+    Revoke,
+    /// Delete the resource.
+    Delete,
+}
+
+/// The body of a call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The same for every repeat.
+    pub operation_id: String,
+    /// Outdates every operation on the resource with a lower one.
+    pub fence: u64,
+    /// What to do.
+    pub kind: Kind,
+    /// For whom.
+    pub installation_id: InstallationId,
+    /// On what.
+    pub resource_id: ResourceId,
+    /// Of which product.
+    pub product_id: ProductId,
+    /// The plan as it will be.
+    pub plan_id: Option<PlanId>,
+    /// From when the plan counts, if that is later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<Timestamp>,
+    /// The name as it will be.
+    pub name: String,
+    /// The metadata as they will be.
+    pub metadata: Box<serde_json::value::RawValue>,
+    /// The version of secrets that is to exist after `create` and `rotate`, or to stay after `revoke`.
+    pub secrets_version: u64,
+}
+
+/// What it did.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Done {
+    /// The resource's status; unchanged if absent, `ready` after a create.
+    pub status: Option<ResourceStatus>,
+    /// The whole set of secrets, after `create` and `rotate`.
+    #[serde(default)]
+    pub secrets: Option<Vec<Secret>>,
+    /// Shown to the customer.
+    pub notification: Option<Notification>,
+}
+
+/// Why it did not.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionerError {
+    /// For good, with what the customer should read (422, or 400 with fields).
+    #[error("the provisioner refused: {code}: {message}")]
+    Refused {
+        /// Its code.
+        code: String,
+        /// Its message.
+        message: String,
+        /// For the customer.
+        user: Option<String>,
+        /// Which metadata are wrong.
+        fields: Vec<FieldError>,
+    },
+    /// A higher fence was seen: this operation was overtaken.
+    #[error("the provisioner has seen a higher fence")]
+    StaleFence,
+    /// Not now; the same operation again later is right.
+    #[error("the provisioner does not answer: {0}")]
+    Unavailable(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+    user: Option<String>,
+    #[serde(default)]
+    fields: Vec<RefusedField>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RefusedField {
+    key: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The client.
+#[derive(Clone)]
+pub struct Provisioner {
+    http: HttpDoor,
+    url: http::Uri,
+    secret: SigningSecret,
+    clock: BusinessClock,
+    lease: LeaseClock,
+}
+
+impl Provisioner {
+    /// A client for one address and secret.
+    pub fn new(http: HttpDoor, url: http::Uri, secret: SigningSecret, clock: BusinessClock, lease: LeaseClock) -> Self {
+        Self { http, url, secret, clock, lease }
+    }
+
+    /// Gives one order, once. Repeating is the caller's: it has the operation.
+    pub async fn send(&self, order: &Order, deadline: Deadline) -> Result<Done, ProvisionerError> {
+        let unavailable = |error: String| ProvisionerError::Unavailable(error);
+        let body = serde_json::to_vec(order).map_err(|error| unavailable(error.to_string()))?;
+        let timestamp = self.clock.now();
+        let signature = signing::sign(&self.secret, &order.operation_id, timestamp, &body);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.url.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("webhook-id", &order.operation_id)
+            .header("webhook-timestamp", timestamp.as_second().to_string())
+            .header("webhook-signature", signature)
+            .body(Bytes::from(body))
+            .map_err(|error| unavailable(error.to_string()))?;
+        let left = deadline.0.duration_since(self.lease.now());
+        let timeout = Duration::try_from(left).unwrap_or(Duration::ZERO).min(TIMEOUT);
+        if timeout.is_zero() {
+            return Err(unavailable("the deadline has passed".to_owned()));
+        }
+        let response =
+            self.http.send(request, timeout).await.map_err(|error: HttpError| unavailable(error.to_string()))?;
+        read(response.status(), response.body())
+    }
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
+    match status {
+        StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => {
+            let done: Done = serde_json::from_slice(body)
+                .map_err(|error| ProvisionerError::Unavailable(format!("its answer is not valid: {error}")))?;
+            if done.secrets.as_ref().is_some_and(|secrets| secrets.len() > SECRETS_MAX) {
+                return Err(ProvisionerError::Unavailable(format!("its answer has more than {SECRETS_MAX} secrets")));
+            }
+            Ok(done)
+        }
+        StatusCode::NO_CONTENT => Ok(Done::default()),
+        StatusCode::CONFLICT => {
+            let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+            if refusal.code == "stale_fence" {
+                Err(ProvisionerError::StaleFence)
+            } else {
+                Err(ProvisionerError::Unavailable("409".to_owned()))
+            }
+        }
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
+            let Refusal { code, message, user, fields } = serde_json::from_slice(body).unwrap_or_default();
+            let fields =
+                fields.into_iter().map(|field| FieldError { key: field.key, message: field.message }).collect();
+            Err(ProvisionerError::Refused { code, message, user, fields })
+        }
+        other => Err(ProvisionerError::Unavailable(other.as_u16().to_string())),
+    }
+}
+
+/// Secrets as the one JSON text that is sealed.
+pub fn secrets_to_text(secrets: &[Secret]) -> Result<SecretString, serde_json::Error> {
+    Ok(SecretString::from(serde_json::to_string(&Exposed(secrets))?))
+}
+
+/// The secrets in a sealed text.
+pub fn secrets_from_text(text: &SecretString) -> Result<Vec<Secret>, serde_json::Error> {
+    serde_json::from_str(text.expose_secret())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_is_final() {
+        let refused = read(StatusCode::UNPROCESSABLE_ENTITY, br#"{"code":"no_capacity","message":"full"}"#);
+        assert!(matches!(refused, Err(ProvisionerError::Refused { code, .. }) if code == "no_capacity"));
+        assert!(matches!(read(StatusCode::BAD_GATEWAY, b""), Err(ProvisionerError::Unavailable(_))));
+        assert!(matches!(read(StatusCode::OK, b"<html>"), Err(ProvisionerError::Unavailable(_))));
+        assert!(matches!(read(StatusCode::CONFLICT, br#"{"code":"stale_fence"}"#), Err(ProvisionerError::StaleFence)));
+        assert!(matches!(read(StatusCode::CONFLICT, b"{}"), Err(ProvisionerError::Unavailable(_))));
+    }
+}

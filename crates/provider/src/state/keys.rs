@@ -1,0 +1,96 @@
+//! Keys, and the ids we derive instead of drawing.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, InvalidId, ResourceId};
+use tradepost_store::Key;
+
+/// The prefix of the slice that the hourly push reads.
+pub const SLICE: &str = "S#";
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// SHA-256 over length-prefixed parts: no two lists of parts share a digest by concatenation.
+pub fn digest_of(parts: &[&[u8]]) -> String {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    hex(digest(&SHA256, &bytes).as_ref())
+}
+
+/// The collection of an installation.
+pub fn collection(installation: &InstallationId) -> String {
+    format!("I#{installation}")
+}
+
+/// A key in an installation's collection.
+pub fn within(installation: &InstallationId, sk: impl Into<String>) -> Key {
+    Key { pk: collection(installation), sk: sk.into() }
+}
+
+/// The installation whose collection a key lies in.
+pub fn installation_of(key: &Key) -> Option<InstallationId> {
+    key.pk.strip_prefix("I#").and_then(|id| InstallationId::new(id).ok())
+}
+
+/// The shard of an installation, 0 to 255: stored in the item, so that changing the number of workers
+/// rewrites nothing.
+pub fn shard_of(installation: &InstallationId) -> u8 {
+    digest(&SHA256, installation.as_str().as_bytes()).as_ref()[0]
+}
+
+/// The id of the resource that a provision request makes: derived from what identifies the request, so
+/// that a retry makes the same one. It embeds the installation of its birth.
+pub fn derive_resource(installation: &InstallationId, seed: &str) -> Result<ResourceId, InvalidId> {
+    let digest = digest_of(&[b"resource", installation.as_str().as_bytes(), seed.as_bytes()]);
+    ResourceId::new(format!("{installation}.r{}", &digest[..20]))
+}
+
+/// The id of an operation, derived likewise.
+pub fn derive_operation(installation: &InstallationId, route: &str, key: &str) -> String {
+    let digest = digest_of(&[b"operation", installation.as_str().as_bytes(), route.as_bytes(), key.as_bytes()]);
+    format!("op_{}", &digest[..32])
+}
+
+/// Our id of the n-th invoice of an installation: the `externalId` Vercel dedupes by (spec A.14).
+pub fn invoice_id(installation: &InstallationId, number: u32) -> Result<ExternalInvoiceId, InvalidId> {
+    ExternalInvoiceId::new(format!("{installation}.i{number}"))
+}
+
+/// The installation and number in one of our invoice ids.
+pub fn parse_invoice_id(text: &str) -> Option<(InstallationId, u32)> {
+    let (installation, number) = text.rsplit_once(".i")?;
+    Some((InstallationId::new(installation).ok()?, number.parse().ok()?))
+}
+
+/// The installation in which a resource was born.
+pub fn birthplace(resource: &ResourceId) -> Option<InstallationId> {
+    let (installation, _) = resource.as_str().rsplit_once(".r")?;
+    InstallationId::new(installation).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_ids_name_their_installation_and_do_not_collide() {
+        let installation = InstallationId::new("icfg_a.r1").unwrap();
+        let resource = derive_resource(&installation, "key").unwrap();
+        assert_eq!(birthplace(&resource).unwrap(), installation);
+        assert_ne!(resource, derive_resource(&installation, "key2").unwrap());
+        assert_ne!(derive_operation(&installation, "ab", "c"), derive_operation(&installation, "a", "bc"));
+        let invoice = invoice_id(&installation, 12).unwrap();
+        assert_eq!(parse_invoice_id(invoice.as_str()), Some((installation, 12)));
+        assert_eq!(parse_invoice_id("icfg_a"), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! A resource, its secrets and their rotation.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
+use tradepost_marketplace::wire::{Notification, ResourceStatus};
+use tradepost_store::seal::Sealed;
+use tradepost_store::{Due, Key, Record};
+
+use super::keys;
+use crate::pricing::Segment;
+
+/// The `due` partition of operations whose caller never came back.
+pub const OPERATIONS: &str = "operations";
+/// The `due` partition of rotations whose old secrets expire.
+pub const ROTATIONS: &str = "rotations";
+
+/// Whether a resource counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceState {
+    /// Its id is taken; the provisioner has not said yes.
+    Reserved,
+    /// It exists and is billed.
+    Live,
+    /// It is gone; kept for the open period's invoice.
+    Deleted,
+}
+
+/// Who asked for an operation: it decides what the answer looks like and whether Vercel has to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Vercel, through the Partner API.
+    Vercel,
+    /// A partner system.
+    Partner,
+}
+
+/// What the operation in progress is to do: enough to finish it without its caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// `create`, `update`, `rotate` or `delete`: the provisioner's word.
+    pub kind: crate::provisioner::Kind,
+    /// Who asked.
+    pub origin: Origin,
+    /// The new plan, if it changes.
+    pub plan: Option<PlanId>,
+    /// From when the new plan counts.
+    pub plan_from: Option<Timestamp>,
+    /// The new name, if it changes.
+    pub name: Option<String>,
+    /// The new metadata, as JSON text, if it changes.
+    pub metadata: Option<String>,
+    /// For a rotation: seconds for which the old secrets stay good after Vercel has the new ones.
+    pub grace_seconds: Option<u64>,
+}
+
+impl Intent {
+    /// An operation that changes nothing else.
+    pub const fn of(kind: crate::provisioner::Kind, origin: Origin) -> Self {
+        Self { kind, origin, plan: None, plan_from: None, name: None, metadata: None, grace_seconds: None }
+    }
+}
+
+/// The one command in progress on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Derived from the request, so that a repeat is the same operation to the provisioner.
+    pub id: String,
+    /// Outdates every operation with a lower one.
+    pub fence: u64,
+    /// Until when, in lease time, nobody else may take it over.
+    pub lease_until: Timestamp,
+    /// What it does.
+    pub intent: Intent,
+    /// The sort and partition key of the idempotency record that waits for its answer.
+    pub answers: Option<(String, String)>,
+    /// When, in business time, the sweeper finishes it if nobody else has.
+    pub sweep_at: Timestamp,
+}
+
+/// One provisioned instance of a product.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resource {
+    /// Our id, and Vercel's "partner id".
+    pub id: ResourceId,
+    /// Whose it is.
+    pub installation: InstallationId,
+    /// The product's id in the catalog.
+    pub product: ProductId,
+    /// `productId` as Vercel sent it: id or slug, echoed.
+    pub product_as_sent: ProductId,
+    /// The customer's name for it.
+    pub name: String,
+    /// The customer's configuration, a JSON object as text.
+    pub metadata: String,
+    /// What Vercel displays.
+    pub status: ResourceStatus,
+    /// Shown by Vercel beside it.
+    pub notification: Option<Notification>,
+    /// Whether it counts.
+    pub state: ResourceState,
+    /// Its plans, oldest first.
+    pub segments: Vec<Segment>,
+    /// The highest fence given out.
+    pub fence: u64,
+    /// The command in progress.
+    pub operation: Option<Operation>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Resource {
+    /// Its key.
+    pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
+        keys::within(installation, format!("S#1#{id}"))
+    }
+
+    /// The plan at `at`; before the first segment the first, after the last the last.
+    pub fn plan_at(&self, at: Timestamp) -> Option<&PlanId> {
+        let covering = self.segments.iter().find(|segment| segment.contains(at));
+        let latest = || self.segments.iter().rev().find(|segment| segment.start <= at);
+        covering.or_else(latest).or(self.segments.first()).map(|segment| &segment.plan)
+    }
+}
+
+impl Record for Resource {
+    const KIND: &'static str = "resource";
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.installation, &self.id)
+    }
+
+    fn due(&self) -> Option<Due> {
+        let operation = self.operation.as_ref()?;
+        Some(Due { work: OPERATIONS.to_owned(), at: operation.sweep_at })
+    }
+}
+
+/// The field that a resource's secrets are sealed for.
+pub const SECRETS_FIELD: &str = "secrets";
+
+/// The current secrets of a resource, sealed as one JSON text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Whose.
+    pub resource: ResourceId,
+    /// Where it lies.
+    pub installation: InstallationId,
+    /// Counts rotations from 1.
+    pub secrets_version: u64,
+    /// The secrets.
+    pub sealed: Sealed,
+    /// The highest version that Vercel has confirmed.
+    pub confirmed_version: u64,
+}
+
+impl Credentials {
+    /// Its key.
+    pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
+        keys::within(installation, format!("C#{id}"))
+    }
+}
+
+impl Record for Credentials {
+    const KIND: &'static str = "credentials";
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.installation, &self.resource)
+    }
+}
+
+/// A rotation whose old secrets have not been revoked. A later rotation replaces it: what it revokes
+/// includes everything older.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Of which resource.
+    pub resource: ResourceId,
+    /// Where it lies.
+    pub installation: InstallationId,
+    /// Secrets below this version are to be revoked.
+    pub keep_version: u64,
+    /// How long the old ones stay good after Vercel has confirmed the new ones, in seconds.
+    pub grace_seconds: u64,
+    /// When Vercel confirmed.
+    pub confirmed_at: Option<Timestamp>,
+    /// When to look again.
+    pub look_at: Timestamp,
+}
+
+impl Rotation {
+    /// Its key.
+    pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
+        keys::within(installation, format!("R#{id}"))
+    }
+}
+
+impl Record for Rotation {
+    const KIND: &'static str = "rotation";
+
+    fn key(&self) -> Key {
+        Self::key_of(&self.installation, &self.resource)
+    }
+
+    fn due(&self) -> Option<Due> {
+        Some(Due { work: ROTATIONS.to_owned(), at: self.look_at })
+    }
+}

@@ -1,0 +1,39 @@
+//! Sealing and opening secrets at rest: the key ring bound to this table, an owner and a field.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use tradepost_marketplace::doors::Entropy;
+use tradepost_store::StoreError;
+use tradepost_store::seal::{KeyRing, Sealed};
+
+/// The key ring, the table's name and randomness for nonces.
+#[derive(Clone)]
+pub struct Vault {
+    ring: Arc<KeyRing>,
+    table: String,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Vault {
+    /// A vault for one table.
+    pub fn new(ring: KeyRing, table: impl Into<String>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { ring: Arc::new(ring), table: table.into(), entropy }
+    }
+
+    /// Seals a secret of `owner` (an installation or resource id) for one field.
+    pub fn seal(&self, owner: &str, field: &str, secret: &SecretString) -> Result<Sealed, StoreError> {
+        let plain = secret.expose_secret().as_bytes();
+        self.ring.seal(&self.table, owner, field, plain, self.entropy.as_ref()).map_err(broken)
+    }
+
+    /// Opens what was sealed for the same owner and field.
+    pub fn open(&self, owner: &str, field: &str, sealed: &Sealed) -> Result<SecretString, StoreError> {
+        let plain = self.ring.open(&self.table, owner, field, sealed).map_err(broken)?;
+        String::from_utf8(plain.to_vec()).map(SecretString::from).map_err(|_| broken("a sealed field is not text"))
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Backend(error.to_string())
+}

@@ -143,10 +143,8 @@ async fn first_reservation(
                 (None, Some(finished)) => vec![Write::create(&finished)?],
                 (_, None) => Vec::new(),
             };
-            return match commit(provider, writes).await? {
-                true => Ok(Some(Reserved::Answer(answer))),
-                false => Ok(None),
-            };
+            let done = commit(provider, writes).await?;
+            return Ok(done.then_some(Reserved::Answer(answer)));
         }
     };
     let creates = intent.kind == Kind::Create;

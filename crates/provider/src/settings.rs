@@ -2,6 +2,7 @@
 //!
 //! A function reads what it needs ([`Needs`]) and nothing else. Variables and defaults: `docs/configuration.md`.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ impl Reader<'_> {
         self.optional(name).ok_or(SettingsError::Missing { name, function: self.function })
     }
 
-    fn invalid(&self, name: &'static str, why: impl ToString) -> SettingsError {
+    fn invalid(&self, name: &'static str, why: impl Display) -> SettingsError {
         SettingsError::Invalid { name, function: self.function, why: why.to_string() }
     }
 

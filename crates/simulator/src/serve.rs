@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,10 +122,11 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
+    let stopping = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
     let ended = tokio::select! {
         ended = &mut serving => ended,
-        _ = stopped.wait_for(|stopped| *stopped) => {
-            Pin::new(&mut serving).graceful_shutdown();
+        () = stopping => {
+            std::pin::Pin::new(&mut serving).graceful_shutdown();
             (&mut serving).await
         }
     };

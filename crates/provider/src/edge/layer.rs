@@ -3,6 +3,7 @@
 //! The wide event has the method, the matched route (never the raw path: it may carry what a log must
 //! not), the status, the duration, and what the flow recorded of itself through [`note`].
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -36,7 +37,7 @@ tokio::task_local! {
 }
 
 /// Records a field for the wide event of the request being served. Never a secret, a body or an e-mail.
-pub fn note(field: &'static str, value: impl ToString) {
+pub fn note(field: &'static str, value: impl Display) {
     let _ = NOTES.try_with(|notes| {
         if let Ok(mut list) = notes.0.lock() {
             list.push((field, value.to_string()));
@@ -67,14 +68,14 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let noted = notes.0.lock().map(|list| join(&list)).unwrap_or_default();
+    let fields = notes.0.lock().map(|list| join(&list)).unwrap_or_default();
     span.in_scope(|| {
         tracing::info!(
             http.method = method,
             http.route = route,
             http.status = response.status().as_u16(),
             duration_ms = provider.lease.now().duration_since(started).as_millis().to_string(),
-            notes = noted,
+            notes = fields,
             "request"
         );
     });

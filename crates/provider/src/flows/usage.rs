@@ -87,10 +87,10 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
     };
     let periods = known_periods(&slice.installation, now);
     let assigned = metering::assign(batch.readings.clone(), now, &periods, &slice.metered(&provider.catalog));
-    let assigned = assigned.map_err(refused)?;
+    let assigned = assigned.map_err(|error| refused(&error))?;
     let existing = existing(provider, &slice, &assigned).await?;
     let figures = existing.iter().map(|(key, total)| (key.clone(), total.aggregate.clone())).collect();
-    let folded = metering::fold(&assigned, &figures).map_err(refused)?;
+    let folded = metering::fold(&assigned, &figures).map_err(|error| refused(&error))?;
     note("readings.accepted", assigned.accepted.len());
     note("readings.refused", assigned.refused.len());
     let is_late = folded.keys().any(|key| key.closed);
@@ -138,7 +138,7 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
     Ok(committed(provider, writes).await?.then_some(answer))
 }
 
-fn refused(error: MeteringError) -> ApiError {
+fn refused(error: &MeteringError) -> ApiError {
     ApiError::new(Code::Unprocessable, error.to_string())
 }
 

@@ -7,7 +7,7 @@ use tradepost_marketplace::partner;
 use tradepost_marketplace::wire::{ResourceStatus, Secret};
 use tradepost_store::{Stored, Write};
 
-use crate::catalog::{Catalog, ChangeTime};
+use crate::catalog::{Catalog, ChangeTime, Plan};
 use crate::edge::ApiError;
 use crate::idempotency::Answer;
 use crate::outbox::What;
@@ -56,7 +56,7 @@ pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> 
         name: resource.name.clone(),
         metadata: serde_json::from_str(&resource.metadata).map_err(ApiError::internal)?,
         status: resource.status.clone(),
-        billing_plan: plan.map(|plan| plan.to_billing_plan()),
+        billing_plan: plan.map(Plan::to_billing_plan),
         notification: resource.notification.clone(),
         protocol_settings: None,
         secrets: None,

@@ -208,6 +208,7 @@ pub struct RefundRecord {
 
 /// An invoice of ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each of its own event")]
 pub struct InvoiceRecord {
     /// Whose.
     pub installation: InstallationId,

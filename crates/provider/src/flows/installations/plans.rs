@@ -6,14 +6,14 @@ use tradepost_marketplace::partner::PlanList;
 
 use super::read::resource_id;
 use crate::caller::{self, Rule};
-use crate::catalog::Product;
+use crate::catalog::{Plan, Product};
 use crate::edge::error::{ApiError, Envelope};
 use crate::flows;
 use crate::provider::Provider;
 use crate::state::{Resource, ResourceState};
 
 fn list(product: &Product) -> Json<PlanList> {
-    Json(PlanList { plans: product.plans.iter().map(|plan| plan.to_billing_plan()).collect() })
+    Json(PlanList { plans: product.plans.iter().map(Plan::to_billing_plan).collect() })
 }
 
 /// B.5: may come before there is any installation.
@@ -36,7 +36,7 @@ pub(super) async fn of_installation(
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
     flows::installation(&provider, call.installation()?).await?;
     let plans = provider.catalog.products().iter().flat_map(|product| &product.plans);
-    Ok(Json(PlanList { plans: plans.map(|plan| plan.to_billing_plan()).collect() }))
+    Ok(Json(PlanList { plans: plans.map(Plan::to_billing_plan).collect() }))
 }
 
 /// B.12.

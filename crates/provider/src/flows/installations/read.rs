@@ -6,6 +6,7 @@ use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::partner;
 
 use crate::caller::{self, Rule};
+use crate::catalog::Plan;
 use crate::edge::error::{ApiError, Envelope};
 use crate::operation::resource_body;
 use crate::provider::Provider;
@@ -32,7 +33,7 @@ pub(super) async fn installation(
 pub(super) fn view(provider: &Provider, installation: &Installation) -> partner::Installation {
     let plan = installation.plan.as_ref().and_then(|id| provider.catalog.plan(id));
     partner::Installation {
-        billing_plan: plan.map(|plan| plan.to_billing_plan()),
+        billing_plan: plan.map(Plan::to_billing_plan),
         notification: installation.notification.clone(),
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /installation`: the built-in page of a signed-in person. Says what the installation has, no more.
 
+use std::fmt::Write as _;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
@@ -37,7 +39,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
             let chosen = session.sign_in.resource_id.as_ref() == Some(&resource.id);
             let mark = if chosen { "<strong>&rarr;</strong> " } else { "" };
             let (name, plan, status) = (escape(&resource.name), escape(plan), escape(&resource.status.to_string()));
-            rows.push_str(&format!("<tr><td>{mark}{name}</td><td>{plan}</td><td>{status}</td></tr>"));
+            let _ = write!(rows, "<tr><td>{mark}{name}</td><td>{plan}</td><td>{status}</td></tr>");
         }
     }
     let main = format!(

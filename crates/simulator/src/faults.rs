@@ -261,7 +261,10 @@ mod tests {
         let mut third = armed(r#"{"fault":"reset_after","every":3,"times":2}"#);
         assert_eq!(third.order.fault.kind, FaultKind::ResetAfter);
         let turns = fires(&mut third, 1, 12);
-        assert_eq!(turns.iter().enumerate().filter(|(_, fires)| **fires).map(|(n, _)| n + 1).collect::<Vec<_>>(), [3, 6]);
+        assert_eq!(
+            turns.iter().enumerate().filter(|(_, fires)| **fires).map(|(n, _)| n + 1).collect::<Vec<_>>(),
+            [3, 6]
+        );
     }
 
     #[test]

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_numbers_keep_their_digits() {
         let raw: Box<RawValue> =
-            serde_json::from_str(r#"{"b":[{"z":1,"a":123456789012.123456789}],"a":{"d":null,"c":"x\n"},"due":1}"#).unwrap();
+            serde_json::from_str(r#"{"b":[{"z":1,"a":123456789012.123456789}],"a":{"d":null,"c":"x\n"},"due":1}"#)
+                .unwrap();
         assert_eq!(
             sorted(&raw, &["due"]).unwrap().get(),
             r#"{"a":{"c":"x\n","d":null},"b":[{"a":123456789012.123456789,"z":1}]}"#

@@ -50,7 +50,12 @@ impl Signer {
         Ok(Self { key: EncodingKey::from_rsa_pem(PRIVATE_KEY.as_bytes())? })
     }
 
-    pub(crate) fn sign(&self, how: Signature, kid: Option<&str>, claims: &Map<String, Value>) -> Result<String, Refusal> {
+    pub(crate) fn sign(
+        &self,
+        how: Signature,
+        kid: Option<&str>,
+        claims: &Map<String, Value>,
+    ) -> Result<String, Refusal> {
         let failed = |error| Refusal::internal(format!("the token cannot be signed: {error}"));
         let header = |alg| Header { kid: kid.map(str::to_owned), ..Header::new(alg) };
         match how {

@@ -302,10 +302,17 @@ impl Plan {
         if !matches!(map.get("type").and_then(Value::as_str), Some("prepayment" | "subscription")) {
             return Err("a billing plan's `type` is prepayment or subscription".to_owned());
         }
-        for (key, kind) in [("description", 's'), ("cost", 's'), ("effectiveDate", 's'), ("paymentMethodRequired", 'b')] {
+        for (key, kind) in [("description", 's'), ("cost", 's'), ("effectiveDate", 's'), ("paymentMethodRequired", 'b')]
+        {
             let is_good = match map.get(key) {
                 None => true,
-                Some(value) => if kind == 's' { value.is_string() } else { value.is_boolean() },
+                Some(value) => {
+                    if kind == 's' {
+                        value.is_string()
+                    } else {
+                        value.is_boolean()
+                    }
+                }
             };
             if !is_good {
                 return Err(format!("a billing plan's `{key}` has the wrong type"));
@@ -336,7 +343,10 @@ mod tests {
             assert!(Decimal::new(bad).is_err(), "{bad:?}");
         }
         let cents = |text: &str| Decimal::new(text).unwrap().cents();
-        assert_eq!([cents("3.09"), cents("3.9"), cents("3"), cents("3.0900")], [Some(309), Some(390), Some(300), Some(309)]);
+        assert_eq!(
+            [cents("3.09"), cents("3.9"), cents("3"), cents("3.0900")],
+            [Some(309), Some(390), Some(300), Some(309)]
+        );
         assert_eq!([cents("0.005"), cents("99999999999999999999")], [None, None]);
         assert_eq!(Decimal::from_cents(5), Decimal::new("0.05").unwrap());
     }
@@ -346,7 +356,14 @@ mod tests {
         for good in ["2027-01-01T00:00:00Z", "2027-01-01T00:00:00.123Z", "2027-01-01T00:00:00+02:00"] {
             assert!(Datetime::new(good).is_ok(), "{good}");
         }
-        for bad in ["2027-01-01", "2027-01-01 00:00:00Z", "2027-01-01T00:00:00", "2027-01-01T00:00Z", "2027-13-01T00:00:00Z", "x"] {
+        for bad in [
+            "2027-01-01",
+            "2027-01-01 00:00:00Z",
+            "2027-01-01T00:00:00",
+            "2027-01-01T00:00Z",
+            "2027-13-01T00:00:00Z",
+            "x",
+        ] {
             assert!(Datetime::new(bad).is_err(), "{bad}");
         }
     }

@@ -50,23 +50,74 @@ pub(crate) struct World {
 macro_rules! each_table {
     ($world:expr, |$table:ident| $do:expr) => {{
         let world = $world;
-        { let $table = &mut world.meta; $do }
-        { let $table = &mut world.partner; $do }
-        { let $table = &mut world.crons; $do }
-        { let $table = &mut world.installations; $do }
-        { let $table = &mut world.tokens; $do }
-        { let $table = &mut world.resources; $do }
-        { let $table = &mut world.secrets; $do }
-        { let $table = &mut world.interim; $do }
-        { let $table = &mut world.balances; $do }
-        { let $table = &mut world.invoices; $do }
-        { let $table = &mut world.events; $do }
-        { let $table = &mut world.rereads; $do }
-        { let $table = &mut world.deliveries; $do }
-        { let $table = &mut world.codes; $do }
-        { let $table = &mut world.refreshes; $do }
-        { let $table = &mut world.controls; $do }
-        { let $table = &mut world.faults; $do }
+        {
+            let $table = &mut world.meta;
+            $do
+        }
+        {
+            let $table = &mut world.partner;
+            $do
+        }
+        {
+            let $table = &mut world.crons;
+            $do
+        }
+        {
+            let $table = &mut world.installations;
+            $do
+        }
+        {
+            let $table = &mut world.tokens;
+            $do
+        }
+        {
+            let $table = &mut world.resources;
+            $do
+        }
+        {
+            let $table = &mut world.secrets;
+            $do
+        }
+        {
+            let $table = &mut world.interim;
+            $do
+        }
+        {
+            let $table = &mut world.balances;
+            $do
+        }
+        {
+            let $table = &mut world.invoices;
+            $do
+        }
+        {
+            let $table = &mut world.events;
+            $do
+        }
+        {
+            let $table = &mut world.rereads;
+            $do
+        }
+        {
+            let $table = &mut world.deliveries;
+            $do
+        }
+        {
+            let $table = &mut world.codes;
+            $do
+        }
+        {
+            let $table = &mut world.refreshes;
+            $do
+        }
+        {
+            let $table = &mut world.controls;
+            $do
+        }
+        {
+            let $table = &mut world.faults;
+            $do
+        }
     }};
 }
 
@@ -200,7 +251,8 @@ impl Store {
         let mut held = self.held();
         let result = change(&mut held.world)?;
         held.world.set_now(self.clock.now());
-        Self::commit(&mut held).map_err(|error| Refusal::internal(format!("the journal cannot be written: {error}")))?;
+        Self::commit(&mut held)
+            .map_err(|error| Refusal::internal(format!("the journal cannot be written: {error}")))?;
         Ok(result)
     }
 

@@ -123,7 +123,9 @@ impl CallBody {
             None => None,
         };
         if installation.is_none() && self.installation_id.is_some() {
-            return Err(Refusal::not_found("installationId: there is no such installation; use `claims` for a stranger's"));
+            return Err(Refusal::not_found(
+                "installationId: there is no such installation; use `claims` for a stranger's",
+            ));
         }
         let user_id = simulator.store.read(|world| world.seed.hex("user/nobody", 24));
         let speaker = self.speaker(installation.as_ref(), user_id);

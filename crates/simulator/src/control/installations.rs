@@ -22,7 +22,11 @@ use crate::refusal::{Refusal, json_response};
 pub(crate) fn live(simulator: &Inner, id: &str) -> Result<Installation, Refusal> {
     let row = simulator.store.read(|world| world.installations.get(id).cloned());
     let row = row.ok_or_else(|| Refusal::not_found(format!("there is no installation {id:?}")))?;
-    if row.life == Life::Active { Ok(row) } else { Err(Refusal::conflict(format!("installation {id:?} is uninstalled"))) }
+    if row.life == Life::Active {
+        Ok(row)
+    } else {
+        Err(Refusal::conflict(format!("installation {id:?} is uninstalled")))
+    }
 }
 
 /// The person who installed it.

@@ -185,9 +185,7 @@ fn keep(simulator: &Inner, key: &str, request: String, response: &Response<Bytes
 /// The calls that only look.
 async fn show(simulator: &Inner, call: &Call) -> Answer {
     match call.path.as_str() {
-        "/_sim/health" => {
-            Ok(json_response(StatusCode::OK, &json!({ "ok": true, "now": simulator.now() })))
-        }
+        "/_sim/health" => Ok(json_response(StatusCode::OK, &json!({ "ok": true, "now": simulator.now() }))),
         "/_sim/clock" => Ok(json_response(StatusCode::OK, &json!({ "now": simulator.now() }))),
         "/_sim/state" => {
             simulator.settle().await?;
@@ -199,7 +197,10 @@ async fn show(simulator: &Inner, call: &Call) -> Answer {
             let since = if since.is_empty() { Ok(0) } else { since.parse() };
             let since = since.map_err(|_| Refusal::bad_request("since is the seq of a request"))?;
             let rows = simulator.log.since(since);
-            Ok(json_response(StatusCode::OK, &json!({ "next": rows.last().map_or(since, |row| row.seq), "requests": rows })))
+            Ok(json_response(
+                StatusCode::OK,
+                &json!({ "next": rows.last().map_or(since, |row| row.seq), "requests": rows }),
+            ))
         }
         "/_sim/faults" => Ok(armed(simulator)),
         _ => Err(Refusal::not_found(format!("the control face has no GET {}", call.path))),

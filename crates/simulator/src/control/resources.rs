@@ -29,7 +29,13 @@ pub(crate) struct ProvisionBody {
 }
 
 /// Calls the Partner API as the installer.
-async fn call(act: &Act<'_>, row: &Installation, method: Method, rest: &str, body: Option<Value>) -> Result<Reply, Refusal> {
+async fn call(
+    act: &Act<'_>,
+    row: &Installation,
+    method: Method,
+    rest: &str,
+    body: Option<Value>,
+) -> Result<Reply, Refusal> {
     let path = format!("/v1/installations/{}/resources{rest}", row.id);
     let (speaker, name) = (installer(row), act.name.as_str());
     act.simulator.call_partner(PartnerCall { method, path, body, installation: Some(row), speaker, name }).await

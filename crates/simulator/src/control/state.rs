@@ -37,7 +37,9 @@ impl Page {
         let mut rows: Vec<Box<RawValue>> = Vec::new();
         let owner = self.installation.clone().unwrap_or_default();
         let is_owned = |key: &str| owner.is_empty() || key.split('/').next() == Some(&owner);
-        let is_shown = |key: &str| self.after.as_ref().is_none_or(|(section, after)| (section.as_str(), after.as_str()) < (name, key));
+        let is_shown = |key: &str| {
+            self.after.as_ref().is_none_or(|(section, after)| (section.as_str(), after.as_str()) < (name, key))
+        };
         for (key, row) in table.under(&owner).filter(|(key, _)| is_owned(key) && is_shown(key)) {
             if self.room == 0 {
                 self.is_full = true;

@@ -59,7 +59,12 @@ pub(crate) fn queue(
 }
 
 /// Queues the webhook of an invoice's new state.
-pub(crate) fn queue_invoice(world: &mut World, invoice: &Invoice, happening: &str, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn queue_invoice(
+    world: &mut World,
+    invoice: &Invoice,
+    happening: &str,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let mut payload = json!({
         "configuration": { "id": invoice.installation_id },
         "installationId": invoice.installation_id,

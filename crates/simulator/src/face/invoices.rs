@@ -54,7 +54,11 @@ impl SubmitBody {
         };
         let items = self.items.iter().map(|item| cents(&item.total)).sum::<Result<i128, _>>()?;
         let discounts = self.discounts.iter().map(|discount| cents(&discount.amount)).sum::<Result<i128, _>>()?;
-        if discounts > items { wrong("the discounts are more than the items: a total is not negative") } else { Ok(items - discounts) }
+        if discounts > items {
+            wrong("the discounts are more than the items: a total is not negative")
+        } else {
+            Ok(items - discounts)
+        }
     }
 
     fn check_shape(&self) -> Result<(), Refusal> {
@@ -138,14 +142,20 @@ impl SubmitBody {
     }
 
     /// Rule 1: one bill per resource, plan and period.
-    fn check_first_bill(&self, world: &World, id: &str, resource_id: Option<&str>, plan_id: &str) -> Result<(), Refusal> {
+    fn check_first_bill(
+        &self,
+        world: &World,
+        id: &str,
+        resource_id: Option<&str>,
+        plan_id: &str,
+    ) -> Result<(), Refusal> {
         let is_same = |item: &LineItem| item.resource_id.as_deref() == resource_id && item.billing_plan_id == plan_id;
-        let billed = |invoice: &Invoice| {
-            !invoice.is_test && invoice.period == self.period && invoice.items.iter().any(is_same)
-        };
+        let billed =
+            |invoice: &Invoice| !invoice.is_test && invoice.period == self.period && invoice.items.iter().any(is_same);
         if resource_id.is_some() && world.invoices.under(&format!("{id}/")).any(|(_, invoice)| billed(invoice)) {
             let subject = resource_id.unwrap_or_default();
-            let what = format!("spec A.14 rule 1: resource {subject:?}, plan {plan_id:?} and this period are billed already");
+            let what =
+                format!("spec A.14 rule 1: resource {subject:?}, plan {plan_id:?} and this period are billed already");
             return Err(Refusal::conflict(what));
         }
         Ok(())
@@ -217,7 +227,8 @@ pub(crate) fn submit(simulator: &Inner, call: &Call, id: &str) -> Answer {
             world.installations.update(id, |row| row.no_more_invoices = true);
             finalize_if_over(world, id, call.now);
         }
-        let answer = if is_test { json!({ "invoiceId": invoice_id, "test": true }) } else { json!({ "invoiceId": invoice_id }) };
+        let answer =
+            if is_test { json!({ "invoiceId": invoice_id, "test": true }) } else { json!({ "invoiceId": invoice_id }) };
         Ok(json_response(StatusCode::OK, &answer))
     })
 }

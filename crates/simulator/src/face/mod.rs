@@ -131,7 +131,10 @@ fn status_fault(fault: &Fault) -> Response<Bytes> {
 
 /// Finds the operation. The older paths are aliases (spec L, 2024-05-30; spec A, base URL).
 fn dispatch(simulator: &Inner, call: &Call) -> Answer {
-    let path = call.path.strip_prefix("/api/").map_or(call.path.as_str(), |rest| &call.path[call.path.len() - rest.len() - 1..]);
+    let path = call
+        .path
+        .strip_prefix("/api/")
+        .map_or(call.path.as_str(), |rest| &call.path[call.path.len() - rest.len() - 1..]);
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let get = call.method == Method::GET || call.method == Method::HEAD;
     match segments.as_slice() {

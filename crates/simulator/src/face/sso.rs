@@ -150,9 +150,8 @@ fn by_refresh(simulator: &Inner, call: &Call, body: &ExchangeBody) -> Result<Res
         Ok((installation.clone(), row.clone()))
     })?;
     let id_token = id_token(simulator, &installation, &row)?;
-    let access_token = simulator.tell(simulator.store.read(|world| {
-        world.seed.letters(&format!("sso access/{}/{}", row.name, call.now), 32)
-    }));
+    let access_token = simulator
+        .tell(simulator.store.read(|world| world.seed.letters(&format!("sso access/{}/{}", row.name, call.now), 32)));
     let answer = json!({
         "id_token": id_token,
         "access_token": access_token,

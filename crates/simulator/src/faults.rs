@@ -191,7 +191,7 @@ impl ArmedFault {
     fn comes_up(&mut self, seed: &Seed, method: &str, path: &str) -> bool {
         self.seen += 1;
         let is_spent = self.order.times.is_some_and(|times| self.fired >= times);
-        let is_turn = self.order.every.is_none_or(|every| self.seen % every == 0);
+        let is_turn = self.order.every.is_none_or(|every| self.seen.is_multiple_of(every));
         let is_drawn = self.order.billionths().is_none_or(|billionths| {
             let call = format!("{method} {path}");
             let n = self.occurrences.entry(call.clone()).or_default();

@@ -229,6 +229,7 @@ pub(crate) enum InvoiceState {
     Refunded,
 }
 
+#[allow(clippy::struct_field_names, reason = "the names of spec A.15")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Invoice {

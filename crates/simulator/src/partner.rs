@@ -21,11 +21,11 @@ use crate::requests::{Direction, outcome};
 use crate::{Inner, Repeat, RepeatMoment, lock};
 
 /// How long the Partner API may take; Vercel publishes no figure (spec K.3).
-const PARTNER_TIMEOUT: Duration = Duration::from_secs(60);
+const PARTNER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a webhook may take (spec E).
 pub(crate) const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a cron may take: the longest default of a Vercel function.
-pub(crate) const CRON_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const CRON_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A request to the provider, complete.
 pub(crate) struct Outgoing {

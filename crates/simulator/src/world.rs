@@ -219,17 +219,14 @@ impl Store {
             JournalError::Io(cause) => OpenError::Store { path: path.clone(), cause },
             JournalError::Damaged(line) => OpenError::Damaged { path: path.clone(), line },
         })?;
-        match world.meta.get(ONE).cloned() {
-            Some(meta) => {
-                let text = root.unseal(&meta.seed).and_then(|bytes| String::from_utf8(bytes).ok());
-                let number = text.and_then(|text| text.parse().ok());
-                world.seed = Arc::new(Seed::new(number.ok_or_else(|| OpenError::OtherSeed { path: path.clone() })?));
-                clock.restart(meta.now);
-            }
-            None => {
-                let sealed = root.seal(seed.to_string().as_bytes());
-                world.meta.put(ONE, Meta { now: clock.now(), seed: sealed, ..Meta::default() });
-            }
+        if let Some(meta) = world.meta.get(ONE).cloned() {
+            let text = root.unseal(&meta.seed).and_then(|bytes| String::from_utf8(bytes).ok());
+            let number = text.and_then(|text| text.parse().ok());
+            world.seed = Arc::new(Seed::new(number.ok_or_else(|| OpenError::OtherSeed { path: path.clone() })?));
+            clock.restart(meta.now);
+        } else {
+            let sealed = root.seal(seed.to_string().as_bytes());
+            world.meta.put(ONE, Meta { now: clock.now(), seed: sealed, ..Meta::default() });
         }
         let rows = world.dump().map_err(|error| OpenError::Store { path: path.clone(), cause: error.into() })?;
         let _ = world.drain();

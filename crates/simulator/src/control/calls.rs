@@ -34,7 +34,7 @@ use crate::partner::{Outgoing, add_headers, header_value};
 use crate::refusal::{Refusal, json_response};
 
 /// How long the provider may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +60,7 @@ pub(crate) struct CallBody {
     headers: BTreeMap<String, String>,
     body: Option<Box<RawValue>>,
     /// A text is sent, null sends none; if it is not said, one is derived for all but GET.
+    #[allow(clippy::option_option, reason = "absent, null and a text are three different things")]
     #[serde(default, deserialize_with = "present")]
     idempotency_key: Option<Option<String>>,
     token: Option<Token>,
@@ -77,6 +78,7 @@ enum Token {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Spoiled {
     alg: Option<String>,
+    #[allow(clippy::option_option, reason = "absent, null and a text are three different things")]
     #[serde(default, deserialize_with = "present")]
     kid: Option<Option<String>>,
     signature: Option<String>,
@@ -170,6 +172,14 @@ impl CallBody {
     }
 }
 
+/// The provider's answer.
+#[derive(Serialize)]
+struct Shown {
+    body: Option<Box<RawValue>>,
+    headers: BTreeMap<String, String>,
+    status: u16,
+}
+
 /// Makes the call; what the provider answers is answered, and changes nothing on Vercel's side.
 pub(crate) async fn call(act: &Act<'_>, body: CallBody) -> Answer {
     let partner = act.simulator.registered()?;
@@ -186,13 +196,7 @@ pub(crate) async fn call(act: &Act<'_>, body: CallBody) -> Answer {
     let Some(status) = reply.status else {
         return Err(Refusal::partner(format!("the provider: {}", reply.error.unwrap_or("no_answer"))));
     };
-    #[derive(Serialize)]
-    struct Body {
-        body: Option<Box<RawValue>>,
-        headers: BTreeMap<String, String>,
-        status: u16,
-    }
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = reply.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Ok(json_response(StatusCode::OK, &Body { body: lenient(&reply.body), headers, status }))
+    Ok(json_response(StatusCode::OK, &Shown { body: lenient(&reply.body), headers, status }))
 }

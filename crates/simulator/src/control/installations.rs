@@ -42,10 +42,10 @@ pub(crate) fn installer(row: &Installation) -> Speaker {
 /// `{partner}`, as most control calls answer.
 pub(crate) fn partner_answer(partner: ReplyView) -> Response<bytes::Bytes> {
     #[derive(Serialize)]
-    struct Body {
+    struct Shown {
         partner: ReplyView,
     }
-    json_response(StatusCode::OK, &Body { partner })
+    json_response(StatusCode::OK, &Shown { partner })
 }
 
 #[derive(Deserialize)]
@@ -85,6 +85,15 @@ fn new_installation(act: &Act<'_>, role: Role) -> Installation {
     }
 }
 
+/// What an install answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Installed {
+    access_token: String,
+    installation_id: String,
+    partner: ReplyView,
+}
+
 /// B.2. The credential lives before the call, for the provider may use it at once.
 pub(crate) async fn install(act: &Act<'_>, body: InstallBody) -> Answer {
     let simulator = act.simulator;
@@ -121,14 +130,7 @@ pub(crate) async fn install(act: &Act<'_>, body: InstallBody) -> Answer {
         world.installations.update(&row.id, |row| answer.apply(row, simulator.now()));
         Ok(())
     })?;
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Body {
-        access_token: String,
-        installation_id: String,
-        partner: ReplyView,
-    }
-    let body = Body { access_token: token, installation_id: row.id, partner: reply.view() };
+    let body = Installed { access_token: token, installation_id: row.id, partner: reply.view() };
     Ok(json_response(StatusCode::CREATED, &body))
 }
 
@@ -232,7 +234,7 @@ pub(crate) struct PaymentBody {
 
 /// Decides how the next invoices are paid. With `paid`, what is unpaid or overdue is paid now: the customer
 /// still can (spec F).
-pub(crate) fn payment(act: &Act<'_>, id: &str, body: PaymentBody) -> Answer {
+pub(crate) fn payment(act: &Act<'_>, id: &str, body: &PaymentBody) -> Answer {
     let now = act.simulator.now();
     act.simulator.store.write(|world| {
         let known = world.installations.update(id, |row| row.payment = body.result);

@@ -27,7 +27,7 @@ pub(crate) struct MembersBody {
 }
 
 /// Changes or removes a member, and sends `marketplace.member.changed` (spec E).
-pub(crate) fn change(act: &Act<'_>, body: MembersBody) -> Answer {
+pub(crate) fn change(act: &Act<'_>, body: &MembersBody) -> Answer {
     let now = act.simulator.now();
     let (id, member_id) = (&body.installation_id, &body.member_id);
     let payload = json!({

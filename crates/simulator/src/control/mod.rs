@@ -27,7 +27,7 @@ use serde_json::json;
 use crate::derive::digest;
 use crate::faults::{ArmedFault, FAULTS_MAX, FaultOrder};
 use crate::model::Control;
-use crate::partner::Reply;
+use crate::partner::{Reply, ReplyView};
 use crate::refusal::{Refusal, empty_response, json_response};
 use crate::serve::BODY_BYTES_MAX;
 use crate::{Inner, lock};
@@ -220,19 +220,21 @@ async fn act(act: &Act<'_>, call: &Call) -> Answer {
         ("PATCH", ["installations", id, "resources", rid]) => resources::change(act, id, rid, call.read()?).await,
         ("DELETE", ["installations", id, "resources", rid]) => resources::delete(act, id, rid).await,
         ("POST", ["installations", id, "secrets", "rotate"]) => resources::rotate(act, id, call.read()?).await,
-        ("POST", ["installations", id, "payment"]) => installations::payment(act, id, call.read()?),
+        ("POST", ["installations", id, "payment"]) => installations::payment(act, id, &call.read()?),
         ("POST", ["installations", _, "purchases"]) => Err(Refusal::missing("purchases")),
         ("POST", ["transfers"]) => Err(Refusal::missing("transfers")),
         ("POST", ["seed"]) => Err(Refusal::missing("seeding many installations")),
-        ("POST", ["members"]) => members::change(act, call.read()?),
+        ("POST", ["members"]) => members::change(act, &call.read()?),
         ("POST", ["calls"]) => calls::call(act, call.read()?).await,
-        ("POST", ["sso"]) => sso::open(act, call.read()?),
+        ("POST", ["sso"]) => sso::open(act, &call.read()?),
         ("POST", ["webhooks"]) => webhooks::send(act, call.read()?).await,
         ("POST", ["clock"]) => clock::advance(act, call.read()?).await,
         ("PUT", ["faults"]) => faults(act.simulator, call),
         _ => Err(Refusal::not_found(format!("the control face has no {} {}", call.method, call.path))),
     }?;
     act.simulator.settle().await?;
+    // The next due instant may be another one now.
+    act.simulator.wake.notify_one();
     Ok(response)
 }
 
@@ -269,23 +271,32 @@ fn faults(simulator: &Inner, call: &Call) -> Answer {
     Ok(armed(simulator))
 }
 
+/// A fault as it was ordered, and how often it came up.
+#[derive(serde::Serialize)]
+struct ArmedView {
+    #[serde(flatten)]
+    order: serde_json::Map<String, serde_json::Value>,
+    seen: u64,
+    fired: u64,
+}
+
 /// The armed faults, each with how often it fired.
 fn armed(simulator: &Inner) -> Response<Bytes> {
-    #[derive(serde::Serialize)]
-    struct View {
-        #[serde(flatten)]
-        order: serde_json::Map<String, serde_json::Value>,
-        seen: u64,
-        fired: u64,
-    }
-    let views: Vec<View> = simulator.store.read(|world| {
+    let views: Vec<ArmedView> = simulator.store.read(|world| {
         let view = |row: &ArmedFault| {
             let order = serde_json::to_value(&row.order).ok().and_then(|value| value.as_object().cloned());
-            View { order: order.unwrap_or_default(), seen: row.seen, fired: row.fired }
+            ArmedView { order: order.unwrap_or_default(), seen: row.seen, fired: row.fired }
         };
         world.faults.iter().map(|(_, row)| view(row)).collect()
     });
     json_response(StatusCode::OK, &views)
+}
+
+/// What is answered where the provider did not do as a customer wished.
+#[derive(serde::Serialize)]
+struct Refused {
+    error: serde_json::Value,
+    partner: ReplyView,
 }
 
 /// 502: the provider refused what a customer did, or answered nonsense.
@@ -295,10 +306,5 @@ pub(crate) fn partner_refused(rule: &str, reply: &Reply) -> Response<Bytes> {
         (None, error) => error.unwrap_or("no_answer").to_owned(),
     };
     let error = json!({ "code": "partner_refused", "message": format!("{rule}: the provider {how}") });
-    #[derive(serde::Serialize)]
-    struct Body {
-        error: serde_json::Value,
-        partner: crate::partner::ReplyView,
-    }
-    json_response(StatusCode::BAD_GATEWAY, &Body { error, partner: reply.view() })
+    json_response(StatusCode::BAD_GATEWAY, &Refused { error, partner: reply.view() })
 }

@@ -41,6 +41,15 @@ async fn call(
     act.simulator.call_partner(PartnerCall { method, path, body, installation: Some(row), speaker, name }).await
 }
 
+/// What provisioning answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Provisioned {
+    partner: ReplyView,
+    resource_id: String,
+    secrets: Vec<Secret>,
+}
+
 /// B.6.
 pub(crate) async fn provision(act: &Act<'_>, id: &str, body: ProvisionBody) -> Answer {
     let simulator = act.simulator;
@@ -65,14 +74,7 @@ pub(crate) async fn provision(act: &Act<'_>, id: &str, body: ProvisionBody) -> A
     secrets::check("spec B.6", &values).map_err(|refusal| Refusal::partner(refusal.message))?;
     let resource_id = answer.id.clone();
     record(act, &row, answer, &values)?;
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Body {
-        partner: ReplyView,
-        resource_id: String,
-        secrets: Vec<Secret>,
-    }
-    Ok(json_response(StatusCode::CREATED, &Body { partner: reply.view(), resource_id, secrets: values }))
+    Ok(json_response(StatusCode::CREATED, &Provisioned { partner: reply.view(), resource_id, secrets: values }))
 }
 
 fn record(act: &Act<'_>, row: &Installation, answer: ResourceAnswer, values: &[Secret]) -> Result<(), Refusal> {

@@ -27,7 +27,7 @@ pub(crate) struct SsoBody {
 }
 
 /// Makes a single-use code, and answers the URL that the browser would open.
-pub(crate) fn open(act: &Act<'_>, body: SsoBody) -> Answer {
+pub(crate) fn open(act: &Act<'_>, body: &SsoBody) -> Answer {
     let simulator = act.simulator;
     let partner = simulator.registered()?;
     let now = simulator.now();

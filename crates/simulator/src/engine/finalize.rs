@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::later;
 use crate::engine::plans;
 use crate::model::{Installation, Life};
-use crate::refusal::Refusal;
 use crate::world::World;
 
 /// How long final invoices are accepted.
@@ -18,10 +17,9 @@ pub(crate) fn window_end(installation: &Installation) -> Option<Timestamp> {
 }
 
 /// The window's end has come.
-pub(crate) fn window_over(world: &mut World, id: &str, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn window_over(world: &mut World, id: &str, now: Timestamp) {
     world.installations.update(id, |row| row.due = None);
     finalize_if_over(world, id, now);
-    Ok(())
 }
 
 /// Finalizes an installation if nothing holds it up any more.

@@ -33,8 +33,8 @@ pub(crate) fn step(world: &mut World, key: &str, now: Timestamp) -> Result<(), R
     invoice.updated = now;
     let happening = match invoice.state {
         InvoiceState::Pending => send(&mut invoice, now),
-        InvoiceState::Invoiced | InvoiceState::NotPaid => collect(&mut invoice, payment, now),
-        InvoiceState::Overdue if payment == Payment::Paid => pay(&mut invoice, now),
+        InvoiceState::Invoiced | InvoiceState::NotPaid => Some(collect(&mut invoice, payment, now)),
+        InvoiceState::Overdue if payment == Payment::Paid => Some(pay(&mut invoice, now)),
         InvoiceState::RefundRequested => Some("refunded"),
         InvoiceState::Overdue | InvoiceState::Paid | InvoiceState::Refunded => None,
     };
@@ -63,13 +63,13 @@ fn send(invoice: &mut Invoice, now: Timestamp) -> Option<&'static str> {
     Some("created")
 }
 
-fn pay(invoice: &mut Invoice, now: Timestamp) -> Option<&'static str> {
+fn pay(invoice: &mut Invoice, now: Timestamp) -> &'static str {
     invoice.state = InvoiceState::Paid;
     invoice.paid_at = Some(now);
-    Some("paid")
+    "paid"
 }
 
-fn collect(invoice: &mut Invoice, payment: Payment, now: Timestamp) -> Option<&'static str> {
+fn collect(invoice: &mut Invoice, payment: Payment, now: Timestamp) -> &'static str {
     let window_end = later(invoice.invoiced_at.unwrap_or(now), PAYMENT_WINDOW);
     match payment {
         Payment::Paid => pay(invoice, now),
@@ -79,11 +79,11 @@ fn collect(invoice: &mut Invoice, payment: Payment, now: Timestamp) -> Option<&'
             let again = invoice.failed_attempts < ATTEMPTS_MAX;
             let next = if again { later(now, ATTEMPT_PAUSE).min(window_end) } else { window_end };
             invoice.due = Some(next);
-            Some("notpaid")
+            "notpaid"
         }
         Payment::NotPaid | Payment::Overdue => {
             invoice.state = InvoiceState::Overdue;
-            Some("overdue")
+            "overdue"
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::refusal::Refusal;
 use crate::world::World;
 
 /// The longest the background sleeps without looking.
-const BACKGROUND_SLEEP_MAX: Duration = Duration::from_secs(60);
+const BACKGROUND_SLEEP_MAX: Duration = Duration::from_mins(1);
 /// How long to wait after the journal failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// The first pause between tries of a webhook or a re-read; each next one is twice as long.
@@ -108,7 +108,10 @@ impl Inner {
                 Task::Invoice(key) => self.store.write(|world| invoices::step(world, &key, self.now()))?,
                 Task::Webhook(key) => self.deliver(&key).await?,
                 Task::Reread(key) => self.reread(&key).await?,
-                Task::Finalization(key) => self.store.write(|world| finalize::window_over(world, &key, self.now()))?,
+                Task::Finalization(key) => self.store.write(|world| {
+                    finalize::window_over(world, &key, self.now());
+                    Ok(())
+                })?,
                 Task::Cron(key) => self.run_cron(&key, at).await?,
             }
         }

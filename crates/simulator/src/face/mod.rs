@@ -143,7 +143,7 @@ fn dispatch(simulator: &Inner, call: &Call) -> Answer {
         }
         [".well-known", "jwks" | "jwks.json"] if get => Ok(json_response(StatusCode::OK, &keys::key_set())),
         ["v1", "integrations", "sso", "token"] => match call.method {
-            Method::POST => sso::exchange(simulator, call),
+            Method::POST => Ok(sso::exchange(simulator, call)),
             _ => Err(unknown_method("A.20")),
         },
         ["v1", "installations", id, rest @ ..]

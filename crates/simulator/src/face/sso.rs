@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::Inner;
 use crate::clock::later;
 use crate::derive::digest;
+use crate::face::Call;
 use crate::face::credentials::check_client;
-use crate::face::{Answer, Call};
 use crate::keys::{KEY_ID, Signature, Speaker, TOKEN_SECONDS};
 use crate::model::{Installation, Life, SignOn};
 use crate::refusal::{Refusal, json_response};
@@ -72,7 +72,7 @@ fn body(call: &Call) -> Result<ExchangeBody, OauthError> {
 }
 
 /// A.20.
-pub(crate) fn exchange(simulator: &Inner, call: &Call) -> Answer {
+pub(crate) fn exchange(simulator: &Inner, call: &Call) -> Response<Bytes> {
     let result = body(call).and_then(|body| match body.grant_type.as_deref() {
         Some("authorization_code") if body.refresh_token.is_none() => by_code(simulator, call, &body),
         Some("refresh_token") if body.code.is_none() => by_refresh(simulator, call, &body),
@@ -82,7 +82,7 @@ pub(crate) fn exchange(simulator: &Inner, call: &Call) -> Answer {
         Some(_) => Err(OauthError::new("unsupported_grant_type", "grant_type is authorization_code or refresh_token")),
         None => Err(OauthError::new("invalid_request", "grant_type is missing")),
     });
-    Ok(result.unwrap_or_else(|error| error.response()))
+    result.unwrap_or_else(|error| error.response())
 }
 
 fn authenticate(simulator: &Inner, world: &World, body: &ExchangeBody) -> Result<(), OauthError> {

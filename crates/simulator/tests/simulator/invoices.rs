@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::stage::{CLIENT_SECRET, Stage};
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[tokio::test]

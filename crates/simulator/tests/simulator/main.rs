@@ -1,4 +1,6 @@
 //! The simulator over real sockets, with a fake provider on the other side.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::similar_names, reason = "state and status are the field's own words")]
 
 mod control;
 mod faults;

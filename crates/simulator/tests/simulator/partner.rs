@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }
@@ -39,11 +39,11 @@ struct Memory {
 }
 
 #[derive(Clone, Default)]
-pub struct FakePartner(Arc<Mutex<Memory>>);
+pub(crate) struct FakePartner(Arc<Mutex<Memory>>);
 
 impl FakePartner {
     /// Serves on a free port, and gives the URL.
-    pub async fn serve(&self) -> String {
+    pub(crate) async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(self.clone());
@@ -52,27 +52,27 @@ impl FakePartner {
     }
 
     /// The next request of this method whose path ends so gets this answer.
-    pub fn answer_next(&self, method: &str, suffix: &str, status: u16, body: Value) {
+    pub(crate) fn answer_next(&self, method: &str, suffix: &str, status: u16, body: Value) {
         let mut memory = self.0.lock().unwrap();
         memory.next.entry(format!("{method} {suffix}")).or_default().push_back((status, body));
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.lock().unwrap().seen.clone()
     }
 
     /// The requests of a method whose path ends so.
-    pub fn seen_of(&self, method: &str, suffix: &str) -> Vec<Seen> {
+    pub(crate) fn seen_of(&self, method: &str, suffix: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.method == method && seen.path.ends_with(suffix)).collect()
     }
 
     /// The webhooks of a type, as they came.
-    pub fn webhooks(&self, kind: &str) -> Vec<Seen> {
+    pub(crate) fn webhooks(&self, kind: &str) -> Vec<Seen> {
         self.seen_of("POST", "/webhooks/vercel").into_iter().filter(|seen| seen.json()["type"] == kind).collect()
     }
 
     /// Changes a resource on the provider's side.
-    pub fn set(&self, resource_id: &str, key: &str, value: Value) {
+    pub(crate) fn set(&self, resource_id: &str, key: &str, value: Value) {
         self.0.lock().unwrap().resources.get_mut(resource_id).unwrap()[key] = value;
     }
 
@@ -114,7 +114,7 @@ impl FakePartner {
 }
 
 /// A plan; those whose ids begin with `credit` are prepaid.
-pub fn plan(id: &str) -> Value {
+pub(crate) fn plan(id: &str) -> Value {
     let kind = if id.starts_with("credit") { "prepayment" } else { "subscription" };
     json!({ "id": id, "type": kind, "name": id, "description": "a plan", "scope": "resource", "paymentMethodRequired": false })
 }

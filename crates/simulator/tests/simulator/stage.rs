@@ -12,14 +12,14 @@ use tradepost_simulator::{Options, Simulator};
 
 use crate::partner::FakePartner;
 
-pub const CLIENT_ID: &str = "oac_test";
-pub const CLIENT_SECRET: &str = "client-secret-of-the-test";
-pub const CRON_SECRET: &str = "cron-secret-of-the-test";
+pub(crate) const CLIENT_ID: &str = "oac_test";
+pub(crate) const CLIENT_SECRET: &str = "client-secret-of-the-test";
+pub(crate) const CRON_SECRET: &str = "cron-secret-of-the-test";
 
-pub struct Stage {
-    pub simulator: Simulator,
-    pub url: String,
-    pub partner: FakePartner,
+pub(crate) struct Stage {
+    pub(crate) simulator: Simulator,
+    pub(crate) url: String,
+    pub(crate) partner: FakePartner,
     partner_url: String,
     http: Network,
     stop: Option<oneshot::Sender<()>>,
@@ -27,22 +27,22 @@ pub struct Stage {
 }
 
 /// An answer: status and body, `Null` for none.
-pub type Got = (u16, Value);
+pub(crate) type Got = (u16, Value);
 
 /// A customer with a resource.
-pub struct Customer {
-    pub id: String,
-    pub token: String,
-    pub resource: String,
+pub(crate) struct Customer {
+    pub(crate) id: String,
+    pub(crate) token: String,
+    pub(crate) resource: String,
 }
 
 impl Stage {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options { seed: 7, ..Options::default() }).await
     }
 
     /// A stage whose provider is registered.
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let partner = FakePartner::default();
         let partner_url = partner.serve().await;
         let stage = Self::raise(options, partner, partner_url).await;
@@ -64,14 +64,14 @@ impl Stage {
     }
 
     /// Stops the simulator and opens another one in its place.
-    pub async fn restart(mut self, options: Options) -> Self {
+    pub(crate) async fn restart(mut self, options: Options) -> Self {
         let _ = self.stop.take().unwrap().send(());
         self.serving.await.unwrap();
         Self::raise(options, self.partner, self.partner_url).await
     }
 
     /// Registers the provider again, with more in the body.
-    pub async fn register(&self, more: Value) {
+    pub(crate) async fn register(&self, more: Value) {
         let mut body = json!({
             "baseUrl": self.partner_url, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET, "cronSecret": CRON_SECRET,
         });
@@ -80,47 +80,53 @@ impl Stage {
         assert_eq!(status, 200, "{answer}");
     }
 
-    pub async fn send(&self, request: http::request::Builder, body: Value) -> Result<Got, HttpError> {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: Value) -> Result<Got, HttpError> {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let response = self.http.send(request.body(body).unwrap(), Duration::from_secs(20)).await?;
         let value = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
         Ok((response.status().as_u16(), value))
     }
 
-    pub async fn text(&self, path: &str) -> String {
+    pub(crate) async fn text(&self, path: &str) -> String {
         let request = http::Request::get(format!("{}{path}", self.url)).body(Bytes::new()).unwrap();
         let response = self.http.send(request, Duration::from_secs(20)).await.unwrap();
         String::from_utf8(response.into_body().to_vec()).unwrap()
     }
 
-    pub async fn control(&self, method: &str, path: &str, body: Value) -> Got {
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Got {
         let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         self.send(request, body).await.unwrap()
     }
 
     /// A control call under an idempotency key.
-    pub async fn keyed(&self, key: &str, method: &str, path: &str, body: Value) -> Got {
+    pub(crate) async fn keyed(&self, key: &str, method: &str, path: &str, body: Value) -> Got {
         let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         self.send(request.header("idempotency-key", key), body).await.unwrap()
     }
 
     /// A call to Vercel's face under a token, as a provider makes it.
-    pub async fn try_vercel(&self, token: &str, method: &str, path: &str, body: Value) -> Result<Got, HttpError> {
+    pub(crate) async fn try_vercel(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Result<Got, HttpError> {
         let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         self.send(request.header("authorization", format!("Bearer {token}")), body).await
     }
 
-    pub async fn vercel(&self, token: &str, method: &str, path: &str, body: Value) -> Got {
+    pub(crate) async fn vercel(&self, token: &str, method: &str, path: &str, body: Value) -> Got {
         self.try_vercel(token, method, path, body).await.unwrap()
     }
 
-    pub async fn install(&self) -> (String, String) {
+    pub(crate) async fn install(&self) -> (String, String) {
         let (status, body) = self.control("POST", "/_sim/installations", json!({})).await;
         assert_eq!(status, 201, "{body}");
         (body["installationId"].as_str().unwrap().to_owned(), body["accessToken"].as_str().unwrap().to_owned())
     }
 
-    pub async fn provision(&self, id: &str, plan: &str) -> String {
+    pub(crate) async fn provision(&self, id: &str, plan: &str) -> String {
         let body =
             json!({ "productId": "product", "planId": plan, "name": "database", "metadata": { "region": "iad1" } });
         let (status, body) = self.control("POST", &format!("/_sim/installations/{id}/resources"), body).await;
@@ -128,29 +134,29 @@ impl Stage {
         body["resourceId"].as_str().unwrap().to_owned()
     }
 
-    pub async fn customer(&self, plan: &str) -> Customer {
+    pub(crate) async fn customer(&self, plan: &str) -> Customer {
         let (id, token) = self.install().await;
         let resource = self.provision(&id, plan).await;
         Customer { id, token, resource }
     }
 
-    pub async fn advance(&self, by: &str) {
+    pub(crate) async fn advance(&self, by: &str) {
         let (status, body) = self.control("POST", "/_sim/clock", json!({ "advance": by })).await;
         assert_eq!(status, 200, "{body}");
     }
 
-    pub async fn state(&self) -> Value {
+    pub(crate) async fn state(&self) -> Value {
         serde_json::from_str(&self.text("/_sim/state").await).unwrap()
     }
 }
 
 impl Customer {
-    pub fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/v1/installations/{}{rest}", self.id)
     }
 
     /// An invoice of 20.00 for the resource over January 2027.
-    pub fn invoice(&self, external_id: &str) -> Value {
+    pub(crate) fn invoice(&self, external_id: &str) -> Value {
         json!({
             "externalId": external_id,
             "invoiceDate": "2027-01-31T23:59:59.999Z",
@@ -163,14 +169,14 @@ impl Customer {
     }
 
     /// Submits that invoice and gives its id.
-    pub async fn submit(&self, stage: &Stage, external_id: &str) -> String {
+    pub(crate) async fn submit(&self, stage: &Stage, external_id: &str) -> String {
         let path = self.path("/billing/invoices");
         let (status, body) = stage.vercel(&self.token, "POST", &path, self.invoice(external_id)).await;
         assert_eq!(status, 200, "{body}");
         body["invoiceId"].as_str().unwrap().to_owned()
     }
 
-    pub async fn read(&self, stage: &Stage, invoice: &str) -> Value {
+    pub(crate) async fn read(&self, stage: &Stage, invoice: &str) -> Value {
         let (status, body) =
             stage.vercel(&self.token, "GET", &self.path(&format!("/billing/invoices/{invoice}")), Value::Null).await;
         assert_eq!(status, 200, "{body}");

@@ -16,7 +16,7 @@ async fn history(stage: &Stage) -> String {
     stage.register(json!({ "crons": [{ "path": "/cron/billing", "schedule": "0 * * * *" }] })).await;
     let it = stage.customer("pro").await;
     stage.provision(&it.id, "free").await;
-    let invoice = it.submit(&stage, "a").await;
+    let invoice = it.submit(stage, "a").await;
     let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
     stage.vercel(&it.token, "POST", &it.path("/events"), event).await;
     stage.control("POST", "/_sim/sso", json!({ "installationId": it.id })).await;
@@ -182,10 +182,8 @@ async fn a_call_whose_answer_was_not_kept_is_made_again_without_doubling() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vercel");
     let mut stage = Stage::with(on(&path)).await;
-    let (id, _) = {
-        let (_, body) = stage.keyed("install", "POST", "/_sim/installations", json!({})).await;
-        (body["installationId"].as_str().unwrap().to_owned(), ())
-    };
+    let (_, body) = stage.keyed("install", "POST", "/_sim/installations", json!({})).await;
+    let id = body["installationId"].as_str().unwrap().to_owned();
     let order = json!({ "productId": "p", "planId": "pro", "name": "n" });
     let resources = format!("/_sim/installations/{id}/resources");
     let calls = [

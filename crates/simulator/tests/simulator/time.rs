@@ -103,8 +103,8 @@ async fn an_event_of_ones_own_is_delivered_as_often_as_asked() {
 
 #[tokio::test]
 async fn a_running_clock_does_what_is_due_by_itself() {
-    // The first cron is due at once, when the wall's next minute begins for the simulated clock.
-    let start: Timestamp = "2027-01-01T00:00:59.9Z".parse().unwrap();
+    // Two seconds before the first cron falls due.
+    let start: Timestamp = "2027-01-01T00:00:58Z".parse().unwrap();
     let stage = Stage::with(Options { seed: 1, store: None, clock: ClockMode::Running { start } }).await;
     stage.register(json!({ "crons": [{ "path": "/cron/outbox", "schedule": "* * * * *" }] })).await;
     let called = async {

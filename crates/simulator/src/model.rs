@@ -16,6 +16,12 @@ use crate::wire::{Balance, Datetime, Decimal, Discount, LineItem, Notification, 
 /// Fields of rows that are bookkeeping and not Vercel's state.
 pub(crate) const HIDDEN: &[&str] = &["due", "madeBy", "uninstalledBy"];
 
+/// How many events, webhooks, sign-on codes and refresh tokens are remembered; the first that are done with
+/// are forgotten.
+pub(crate) const HISTORY_MAX: usize = 100_000;
+/// How many invoices, balances and days of interim data an installation may have.
+pub(crate) const ROWS_EACH_MAX: usize = 10_000;
+
 /// One fact about the whole simulator.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Meta {

@@ -50,6 +50,12 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_request", message)
     }
 
+    /// A limit of the simulator, not a rule of Vercel's.
+    pub(crate) fn limit(rows: &str, most: usize) -> Self {
+        let why = format!("the simulator keeps at most {most} {rows} of an installation");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", why)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
     }

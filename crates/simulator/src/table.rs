@@ -71,6 +71,21 @@ impl<R: Row> Table<R> {
         self.rows.iter()
     }
 
+    /// Whether a row changed since the last commit.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Forgets the first rows that may go, in the order of their keys, until at most `most` are left.
+    pub(crate) fn trim(&mut self, most: usize, may_go: impl Fn(&R) -> bool) {
+        let excess = self.rows.len().saturating_sub(most);
+        let going = self.rows.iter().filter(|(_, row)| may_go(row)).take(excess);
+        let going: Vec<String> = going.map(|(key, _)| key.clone()).collect();
+        for key in going {
+            self.remove(&key);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -153,6 +168,18 @@ mod tests {
         table.drain(&mut line).unwrap();
         table.drain(&mut line).unwrap();
         assert_eq!(line, [r#"{"t":"alarms","k":"a","v":null}"#, r#"{"t":"alarms","k":"gone","v":null}"#]);
+    }
+
+    #[test]
+    fn a_trim_forgets_the_first_rows_that_may_go() {
+        let mut table = Table::new("alarms");
+        for (key, due) in [("a", None), ("b", Some(Timestamp::UNIX_EPOCH)), ("c", None), ("d", None)] {
+            table.put(key, Alarm(due));
+        }
+        table.trim(2, |alarm| alarm.0.is_none());
+        assert_eq!(table.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["b", "d"]);
+        table.trim(0, |alarm| alarm.0.is_none());
+        assert_eq!(table.len(), 1);
     }
 
     #[test]

@@ -154,6 +154,12 @@ impl World {
         good
     }
 
+    fn is_changed(&mut self) -> bool {
+        let mut changed = false;
+        each_table!(self, |it| changed |= it.is_changed());
+        changed
+    }
+
     fn drain(&mut self) -> Result<Vec<String>, serde_json::Error> {
         let mut line = Vec::new();
         each_table!(self, |it| it.drain(&mut line)?);
@@ -247,7 +253,10 @@ impl Store {
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut World) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut held = self.held();
         let result = change(&mut held.world)?;
-        held.world.set_now(self.clock.now());
+        // A running clock is saved along with what changes; a frozen one is a change by itself.
+        if !self.clock.is_running() || held.world.is_changed() {
+            held.world.set_now(self.clock.now());
+        }
         Self::commit(&mut held)
             .map_err(|error| Refusal::internal(format!("the journal cannot be written: {error}")))?;
         Ok(result)

@@ -211,7 +211,6 @@ fn begin_uninstall(act: &Act<'_>, row: &Installation, finalized: bool) -> Result
         "team": { "id": null },
         "user": { "id": row.user_id },
         "configuration": { "id": row.id, "projectSelection": "all", "projects": [] },
-        "installationId": row.id,
     });
     act.simulator.store.write(|world| {
         world.installations.update(&row.id, |row| {

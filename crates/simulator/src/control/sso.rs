@@ -11,7 +11,7 @@ use crate::clock::later;
 use crate::control::{Act, Answer};
 use crate::derive::digest;
 use crate::face::CODE_LIFETIME;
-use crate::model::{Life, Member, Role, SignOn};
+use crate::model::{HISTORY_MAX, Life, Member, Role, SignOn};
 use crate::refusal::{Refusal, json_response};
 
 #[derive(Deserialize)]
@@ -60,6 +60,7 @@ pub(crate) fn open(act: &Act<'_>, body: &SsoBody) -> Answer {
         // A repeat after a crash must not make a used code good again.
         if world.codes.get(&digest(&code)).is_none() {
             world.codes.put(&digest(&code), sign_on);
+            world.codes.trim(HISTORY_MAX, |row| row.expires_at < now);
         }
         Ok((code, state))
     })?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Inner;
 use crate::derive::hex;
 use crate::engine::next_try;
-use crate::model::{Delivery, DeliveryState, Invoice};
+use crate::model::{Delivery, DeliveryState, HISTORY_MAX, Invoice};
 use crate::partner::{Outgoing, Reply, WEBHOOK_TIMEOUT, header_value};
 use crate::refusal::Refusal;
 use crate::world::World;
@@ -55,6 +55,7 @@ pub(crate) fn queue(
         due: Some(now),
     };
     world.deliveries.put(&key, delivery);
+    world.deliveries.trim(HISTORY_MAX, |row| row.due.is_none());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::clock::later;
 use crate::engine::finalize::finalize_if_over;
 use crate::face::installations::installation;
 use crate::face::{Answer, Call, authorize};
-use crate::model::{Interim, Life, StoredBalance};
+use crate::model::{Interim, Life, ROWS_EACH_MAX, StoredBalance};
 use crate::refusal::{Refusal, empty_response};
 use crate::wire::{Balance, Datetime, Discount, LIST_ITEMS_MAX, LineItem, Period, Usage, read};
 
@@ -98,6 +98,10 @@ pub(crate) fn interim(simulator: &Inner, call: &Call, id: &str) -> Answer {
         let day = body.eod.0.to_zoned(TimeZone::UTC).date();
         let key = format!("{id}/{}/{day}", body.period.start);
         let (timestamp, eod, period, usage) = (body.timestamp, body.eod, body.period, body.usage);
+        let is_new = world.interim.get(&key).is_none();
+        if is_new && world.interim.under(&format!("{id}/")).count() >= ROWS_EACH_MAX {
+            return Err(Refusal::limit("days of interim data", ROWS_EACH_MAX));
+        }
         if world.interim.get(&key).is_none_or(|row| row.timestamp <= timestamp) {
             let row = Interim { installation_id: id.to_owned(), timestamp, eod, period, items, discounts, usage };
             world.interim.put(&key, row);
@@ -121,6 +125,9 @@ pub(crate) fn balance(simulator: &Inner, call: &Call, id: &str) -> Answer {
         let body: BalanceBody = read("spec A.17", &call.body)?;
         if body.balances.len() > LIST_ITEMS_MAX {
             return Err(too_many("spec A.17"));
+        }
+        if world.balances.under(&format!("{id}/")).count() + body.balances.len() > ROWS_EACH_MAX + LIST_ITEMS_MAX {
+            return Err(Refusal::limit("balances", ROWS_EACH_MAX));
         }
         for balance in body.balances {
             let key = format!("{id}/{}", balance.resource_id.as_deref().unwrap_or_default());

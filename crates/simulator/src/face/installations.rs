@@ -8,7 +8,7 @@ use crate::Inner;
 use crate::engine::{plans, rereads};
 use crate::face::{Answer, Call, authorize};
 use crate::json::present;
-use crate::model::{Event, Installation};
+use crate::model::{Event, HISTORY_MAX, Installation};
 use crate::refusal::{Refusal, empty_response, json_response};
 use crate::wire::{NotificationChange, Plan, Status, read};
 use crate::world::World;
@@ -139,6 +139,7 @@ pub(crate) fn event(simulator: &Inner, call: &Call, id: &str) -> Answer {
             count: world.events.get(&key).map_or(1, |row| row.count + 1),
         };
         world.events.put(&key, row);
+        world.events.trim(HISTORY_MAX, |_| true);
         rereads::ask(world, id, &subject, call.now);
         Ok(empty_response(StatusCode::CREATED))
     })

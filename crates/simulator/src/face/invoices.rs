@@ -11,7 +11,7 @@ use crate::engine::invoices::STEP;
 use crate::engine::plans::active;
 use crate::face::installations::installation;
 use crate::face::{Answer, Call, authorize};
-use crate::model::{Invoice, InvoiceState, Life, Payment};
+use crate::model::{Invoice, InvoiceState, Life, Payment, ROWS_EACH_MAX};
 use crate::refusal::{Refusal, empty_response, json_response};
 use crate::wire::{Datetime, Decimal, Discount, LIST_ITEMS_MAX, LineItem, Period, read};
 use crate::world::World;
@@ -82,7 +82,7 @@ impl SubmitBody {
     fn check_external_id(&self, world: &World, id: &str) -> Result<(), Refusal> {
         let Some(wanted) = &self.external_id else { return Ok(()) };
         let mut invoices = world.invoices.under(&format!("{id}/"));
-        if invoices.any(|(_, invoice)| invoice.external_id.as_ref() == Some(wanted)) {
+        if invoices.any(|(_, invoice)| !invoice.is_test && invoice.external_id.as_ref() == Some(wanted)) {
             return Err(Refusal::conflict(format!("spec A.14 rule 5: externalId {wanted:?} is already used")));
         }
         Ok(())
@@ -212,6 +212,9 @@ pub(crate) fn submit(simulator: &Inner, call: &Call, id: &str) -> Answer {
                 return Ok(json_response(StatusCode::OK, &answer));
             }
             (None, Err(refusal)) => return Err(refusal),
+        }
+        if world.invoices.under(&format!("{id}/")).count() >= ROWS_EACH_MAX {
+            return Err(Refusal::limit("invoices", ROWS_EACH_MAX));
         }
         let total = Decimal::from_cents(body.total_cents()?);
         let (is_final, is_test) = (body.is_final, body.test.is_some());

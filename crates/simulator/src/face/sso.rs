@@ -12,7 +12,7 @@ use crate::derive::digest;
 use crate::face::Call;
 use crate::face::credentials::check_client;
 use crate::keys::{KEY_ID, Signature, Speaker, TOKEN_SECONDS};
-use crate::model::{Installation, Life, SignOn};
+use crate::model::{HISTORY_MAX, Installation, Life, SignOn};
 use crate::refusal::{Refusal, json_response};
 use crate::world::World;
 
@@ -122,6 +122,7 @@ fn by_code(simulator: &Inner, call: &Call, body: &ExchangeBody) -> Result<Respon
         let refresh = world.seed.letters(&format!("refresh/{}", row.name), 32);
         let expires_at = later(call.now, REFRESH_LIFETIME);
         world.refreshes.put(&digest(&refresh), SignOn { expires_at, state: None, used: false, ..row.clone() });
+        world.refreshes.trim(HISTORY_MAX, |row| row.expires_at < call.now);
         Ok(Ok((installation, row, refresh)))
     })?;
     let (installation, row, refresh) = used?;

@@ -1,6 +1,7 @@
 //! Faults on Vercel's face, over real sockets.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tradepost_marketplace::http_door::HttpError;
 
 use crate::stage::Stage;
@@ -53,6 +54,18 @@ async fn a_reset_before_leaves_nothing_and_a_reset_after_leaves_all() {
     let expected =
         vec![(Value::Null, json!("reset_before")), (Value::Null, json!("reset_after")), (json!(409), json!("refused"))];
     assert_eq!(outcomes(&stage, "/billing/invoices").await, expected);
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_of_the_connection() {
+    let stage = Stage::new().await;
+    arm(&stage, json!([{ "fault": "reset_before", "times": 1 }, { "fault": "reset_after", "times": 1 }])).await;
+    for _ in 0..2 {
+        let mut socket = tokio::net::TcpStream::connect(stage.url.trim_start_matches("http://")).await.unwrap();
+        socket.write_all(b"GET /v1/installations/x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let error = socket.read(&mut [0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
 }
 
 #[tokio::test]

@@ -89,6 +89,12 @@ async fn a_restarted_simulator_goes_on_where_it_was() {
     let crons = stage.partner.seen_of("GET", "/cron/billing");
     assert_eq!((crons.len(), crons[1].header("authorization")), (2, format!("Bearer {CRON_SECRET}").as_str()));
 
+    // Registered again under the same key, at another address, the provider is found there.
+    let (status, answer) = stage.keyed("p", "POST", "/_sim/partner", json!({ "baseUrl": "http://127.0.0.1:1" })).await;
+    assert_eq!((status, &answer["baseUrl"]), (200, &json!("http://127.0.0.1:1")));
+    let (_, answer) = stage.keyed("p", "POST", "/_sim/partner", json!({ "baseUrl": "http://127.0.0.1:2/x/" })).await;
+    assert_eq!(answer["webhookUrl"], "http://127.0.0.1:2/x/webhooks/vercel");
+
     // A torn last line is as if it had never been written.
     let before = stage.text("/_sim/state").await;
     let mut bytes = std::fs::read(&path).unwrap();

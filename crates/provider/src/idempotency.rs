@@ -21,7 +21,7 @@ use tradepost_store::{Key, Record, Stored, Write};
 use crate::edge::ApiError;
 use crate::edge::error::Code;
 use crate::provider::{Deadline, Provider};
-use crate::state::keys;
+use crate::state::{Origin, keys};
 
 /// How long a record is kept (decisions: 35 days).
 pub const RECORD_DAYS: i64 = 35;
@@ -39,6 +39,8 @@ pub struct Answer {
     pub status: u16,
     /// The body as JSON text; none for an empty one.
     pub body: Option<String>,
+    /// Whether the body is problem details.
+    pub is_problem: bool,
     /// Whether the secrets of this resource belong into the body.
     pub secrets_of: Option<ResourceId>,
 }
@@ -46,13 +48,20 @@ pub struct Answer {
 impl Answer {
     /// An empty answer.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status: status.as_u16(), body: None, secrets_of: None }
+        Self { status: status.as_u16(), body: None, is_problem: false, secrets_of: None }
     }
 
     /// An answer with a JSON body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body).map_err(ApiError::internal)?;
-        Ok(Self { status: status.as_u16(), body: Some(body), secrets_of: None })
+        Ok(Self { status: status.as_u16(), body: Some(body), is_problem: false, secrets_of: None })
+    }
+
+    /// A refusal, as its caller reads errors.
+    pub fn refusal(error: &ApiError, origin: Origin) -> Result<Self, ApiError> {
+        let is_problem = origin == Origin::Partner;
+        let body = if is_problem { error.problem() } else { error.envelope() };
+        Ok(Self { is_problem, ..Self::json(error.code.status(), &body)? })
     }
 
     /// The same answer, with the secrets of a resource to be added.

@@ -8,7 +8,8 @@
 //! What fails, and what then:
 //! - The caller dies after the reservation: its own retry takes the operation over once the lease has
 //!   passed, with the same id and a higher fence. If it never retries, the sweeper finishes it
-//!   ([`finish_abandoned`]); the intent is stored in the operation.
+//!   ([`finish_abandoned`]); the intent is stored in the operation. A create is taken back instead: Vercel
+//!   does not know the resource, and nobody may pay for it.
 //! - The provisioner does not answer: the lease is given back at once and the caller gets 503; a retry goes
 //!   on where this one stopped.
 //! - The provisioner refuses for good: the operation ends, the refusal is the remembered answer.
@@ -35,6 +36,8 @@ pub(crate) use apply::{change_plan, end as end_resource, seal_credentials};
 
 /// How long a command holds its resource, in lease time (formats: "Leases").
 pub const OPERATION_LEASE_SECONDS: i64 = 120;
+/// How long a create waits for its caller's repeat before it is taken back, in business time.
+pub const CREATE_GIVEN_UP_SECONDS: i64 = 900;
 /// How often a lost race is tried again.
 const RACES_MAX: u32 = 10;
 /// What is kept back from the provisioner for the commit and the answer.
@@ -178,14 +181,18 @@ async fn first_reservation(
 
 fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent, answers: Option<&Key>) -> Operation {
     let lease = SignedDuration::from_secs(OPERATION_LEASE_SECONDS);
-    let after = |now: jiff::Timestamp| now.saturating_add(lease).unwrap_or(now);
+    let after = |now: jiff::Timestamp, wait| now.saturating_add(wait).unwrap_or(now);
+    let sweep = match intent.kind {
+        Kind::Create => SignedDuration::from_secs(CREATE_GIVEN_UP_SECONDS),
+        _ => lease,
+    };
     Operation {
         id: id.to_owned(),
         fence,
-        lease_until: after(provider.lease.now()),
+        lease_until: after(provider.lease.now(), lease),
         intent,
         answers: answers.map(|key| (key.pk.clone(), key.sk.clone())),
-        sweep_at: after(provider.clock.now()),
+        sweep_at: after(provider.clock.now(), sweep),
     }
 }
 
@@ -225,9 +232,41 @@ pub async fn finish_abandoned(provider: &Provider, key: &Key, deadline: Deadline
         return Ok(false);
     }
     let intent = operation.intent.clone();
+    let creates = intent.kind == Kind::Create;
     let Some(taken) = take_over(provider, &stored, Some(&stored), intent).await? else { return Ok(false) };
-    execute(provider, taken, deadline).await?;
+    if creates {
+        give_up(provider, taken, deadline).await?;
+    } else {
+        execute(provider, taken, deadline).await?;
+    }
     Ok(true)
+}
+
+/// Takes back a create whose caller never came back: Vercel does not know the resource, so it must be neither
+/// kept nor billed. A repeat of the request is told to ask anew.
+async fn give_up(provider: &Provider, resource: Stored<Resource>, deadline: Deadline) -> Result<(), ApiError> {
+    let Some(operation) = resource.operation.clone() else { return Ok(()) };
+    let mut order = order(provider, &resource, &operation).await?;
+    order.operation_id = keys::derive_operation(&resource.installation, "give_up", &operation.id);
+    order.kind = Kind::Delete;
+    match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
+        Ok(_) => {}
+        Err(error) => {
+            release(provider, &resource).await?;
+            return Err(ApiError::unavailable(error));
+        }
+    }
+    let error = ApiError::conflict("this request was given up because nobody repeated it; ask again with a new key");
+    finish(provider, resource, &operation, Err(error), deadline).await.map(|_| ())
+}
+
+/// Gives the operation's lease back: the next one goes on at once.
+async fn release(provider: &Provider, resource: &Stored<Resource>) -> Result<(), ApiError> {
+    let mut released = resource.item.clone();
+    if let Some(operation) = &mut released.operation {
+        operation.lease_until = provider.lease.now();
+    }
+    commit(provider, vec![Write::replace(&released, resource.version)?]).await.map(|_| ())
 }
 
 /// Calls the provisioner and commits what it said.
@@ -249,11 +288,7 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
         }
         Err(ProvisionerError::StaleFence) => Err(ApiError::busy(2).because("overtaken at the provisioner")),
         Err(ProvisionerError::Unavailable(cause)) => {
-            let mut released = resource.item.clone();
-            if let Some(operation) = &mut released.operation {
-                operation.lease_until = provider.lease.now();
-            }
-            commit(provider, vec![Write::replace(&released, resource.version)?]).await?;
+            release(provider, &resource).await?;
             Err(ApiError::unavailable(cause))
         }
     }

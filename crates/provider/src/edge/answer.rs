@@ -24,8 +24,7 @@ pub async fn respond(provider: &Provider, installation: &InstallationId, answer:
         fields.insert("secrets".to_owned(), RawValue::from_string(text).map_err(ApiError::internal)?);
         body = serde_json::to_string(&fields).map_err(ApiError::internal)?;
     }
-    let problem = status.is_client_error() && body.contains("\"detail\"");
-    let kind = if problem { "application/problem+json" } else { "application/json" };
+    let kind = if answer.is_problem { "application/problem+json" } else { "application/json" };
     let mut response = (status, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)

@@ -189,6 +189,16 @@ impl ApiError {
         self
     }
 
+    /// Logs it where no response carries it: work on one thing that must not stop work on the others.
+    pub fn log_as(&self, message: &'static str) {
+        let cause = self.cause.as_deref().unwrap_or(&self.message);
+        if self.code == Code::Internal {
+            tracing::error!(error.code = self.code.as_str(), error.cause = cause, "{message}");
+        } else {
+            tracing::warn!(error.code = self.code.as_str(), error.cause = cause, "{message}");
+        }
+    }
+
     /// The body of Vercel's error envelope (spec B, "Error response").
     pub fn envelope(&self) -> serde_json::Value {
         let mut inner = serde_json::json!({ "code": self.code.as_str(), "message": self.message });

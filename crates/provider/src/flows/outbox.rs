@@ -53,8 +53,7 @@ async fn operations(provider: &Provider, deadline: Deadline) -> Result<Report, A
             Ok(false) => {}
             Err(error) => {
                 report.operations_failed += 1;
-                let cause = error.cause.unwrap_or(error.message);
-                tracing::warn!(error.cause = cause, "an operation left behind does not go through");
+                error.log_as("an operation left behind does not go through");
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::idempotency::{self, Answer, Known};
 use crate::metering::{self, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, Reading, TotalKey};
 use crate::provider::Provider;
 use crate::signing::Scope;
-use crate::state::{Installation, MeterTotal, UsageBatch, keys};
+use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch, keys};
 
 /// The largest batch: it is kept as one item (400 KB in DynamoDB).
 pub const BATCH_BYTES_MAX: usize = 350 * 1024;
@@ -78,13 +78,16 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
         if known.digest != digest {
             return Err(ApiError::new(Code::IdempotencyKeyReused, "this batchId was used with other readings"));
         }
-        let answer = Answer { status: 200, body: Some(known.answer.clone()), secrets_of: None };
+        let answer = Answer { body: Some(known.answer.clone()), ..Answer::empty(StatusCode::OK) };
         let writes: Vec<Write> = call.identity.remember(&answer, now)?.into_iter().collect();
         return Ok(committed(provider, writes).await?.then_some(answer));
     }
     let Some(slice) = slice::read(provider, &call.installation).await? else {
         return Err(ApiError::not_found("installation"));
     };
+    if matches!(slice.installation.status, InstallationStatus::Settling | InstallationStatus::Finalized) {
+        return Err(ApiError::conflict("the installation's last period is closed: no invoice follows"));
+    }
     let periods = known_periods(&slice.installation, now);
     let assigned = metering::assign(batch.readings.clone(), now, &periods, &slice.metered(&provider.catalog));
     let assigned = assigned.map_err(|error| refused(&error))?;

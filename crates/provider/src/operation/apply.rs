@@ -266,11 +266,7 @@ pub(super) async fn refused(
     } else {
         writes.push(Write::replace(&resource, stored.version)?);
     }
-    let body = match operation.intent.origin {
-        Origin::Vercel => error.envelope(),
-        Origin::Partner => error.problem(),
-    };
-    let answer = Reply::Ready(Answer::json(error.code.status(), &body)?);
+    let answer = Reply::Ready(Answer::refusal(error, operation.intent.origin)?);
     Ok(Applied { writes, owed: Vec::new(), answer })
 }
 

@@ -1,7 +1,7 @@
 //! Delivering a lane, and sweeping those that are due.
 
 use jiff::{SignedDuration, Timestamp};
-use tradepost_store::{CommitError, Stored, Write};
+use tradepost_store::{CommitError, Key, Stored, Write};
 
 use super::dispatch::{self, Outcome};
 use super::effect::Effect;
@@ -25,14 +25,26 @@ const LANE_TRIES_MAX: u32 = 8;
 pub async fn deliver_all(provider: &Provider, holds: Vec<Hold>, deadline: Deadline) {
     for hold in holds {
         if let Err(error) = deliver(provider, &hold, deadline).await {
-            let cause = error.cause.unwrap_or(error.message);
-            tracing::warn!(lane.class = hold.lane.class.as_str(), error.cause = cause, "lane left to the sweeper");
+            error.log_as("lane left to the sweeper");
         }
     }
 }
 
-/// Delivers one lane until it is empty, waits, or time is up.
+/// Delivers one lane until it is empty, waits, or time is up. If that fails, the lane is given back as well
+/// as can be, so that the sweeper need not wait for the lease.
 pub async fn deliver(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
+    let result = deliver_held(provider, hold, deadline).await;
+    if result.is_err()
+        && let Ok(Some(lane)) = provider.store.get::<Lane>(&hold.lane.key()).await
+        && lane.holder.as_deref() == Some(&hold.holder)
+    {
+        // Should this fail too, the lease runs out.
+        let _ = release(provider, lane, Some(provider.clock.now())).await;
+    }
+    result
+}
+
+async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
     let lease_end = provider.lease.now().saturating_add(SignedDuration::from_secs(LANE_LEASE_SECONDS / 2));
     let lease_end = lease_end.unwrap_or(deadline.0);
     let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
@@ -153,7 +165,7 @@ async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadlin
 }
 
 fn backoff(attempts: u32) -> SignedDuration {
-    let minutes = 1_i64.checked_shl(attempts.saturating_sub(1)).unwrap_or(BACKOFF_MINUTES_MAX);
+    let minutes = 2_i64.saturating_pow(attempts.saturating_sub(1));
     SignedDuration::from_mins(minutes.clamp(1, BACKOFF_MINUTES_MAX))
 }
 
@@ -166,11 +178,13 @@ pub struct Sweep {
     pub busy: u32,
     /// Effects delivered.
     pub delivered: u32,
+    /// Lanes that could not be delivered for a reason of ours.
+    pub failed: u32,
     /// Lanes left for the next sweep, for want of time.
     pub left: u32,
 }
 
-/// Delivers the lanes that are due, oldest first, until the deadline.
+/// Delivers the lanes that are due, oldest first, until the deadline. A lane that fails stops no other.
 pub async fn sweep(provider: &Provider, deadline: Deadline) -> Result<Sweep, ApiError> {
     let mut report = Sweep::default();
     for partition in 0..DUE_PARTITIONS {
@@ -182,23 +196,38 @@ pub async fn sweep(provider: &Provider, deadline: Deadline) -> Result<Sweep, Api
                 report.left += 1;
                 continue;
             }
-            let Some(mut lane) = provider.store.get::<Lane>(&key).await? else { continue };
-            if lane.is_held(provider.lease.now()) {
-                report.busy += 1;
-                continue;
-            }
-            if lane.due_at.is_none_or(|due| due > now) {
-                continue;
-            }
-            let hold = take(provider, &mut lane.item);
-            match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
-                Ok(()) => report.delivered += deliver(provider, &hold, deadline).await?,
-                Err(CommitError::Condition { .. }) => report.busy += 1,
-                Err(CommitError::Store(error)) => return Err(error.into()),
+            if let Err(error) = sweep_lane(provider, &key, now, deadline, &mut report).await {
+                report.failed += 1;
+                error.log_as("lane left to the next sweep");
             }
         }
     }
     Ok(report)
+}
+
+/// Takes up one lane that the index found; decides by the item.
+async fn sweep_lane(
+    provider: &Provider,
+    key: &Key,
+    now: Timestamp,
+    deadline: Deadline,
+    report: &mut Sweep,
+) -> Result<(), ApiError> {
+    let Some(mut lane) = provider.store.get::<Lane>(key).await? else { return Ok(()) };
+    if lane.is_held(provider.lease.now()) {
+        report.busy += 1;
+        return Ok(());
+    }
+    if lane.due_at.is_none_or(|due| due > now) {
+        return Ok(());
+    }
+    let hold = take(provider, &mut lane.item);
+    match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
+        Ok(()) => report.delivered += deliver(provider, &hold, deadline).await?,
+        Err(CommitError::Condition { .. }) => report.busy += 1,
+        Err(CommitError::Store(error)) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

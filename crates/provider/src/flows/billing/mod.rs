@@ -134,10 +134,15 @@ async fn serve(
                 break 'shard;
             }
             if let Some(id) = keys::installation_of(&key) {
-                match push::one(provider, &id, since, stop).await? {
-                    push::Pushed::Accepted => report.pushed += 1,
-                    push::Pushed::Failed => report.failed += 1,
-                    push::Pushed::Nothing => {}
+                match push::one(provider, &id, since, stop).await {
+                    Ok(push::Pushed::Accepted) => report.pushed += 1,
+                    Ok(push::Pushed::Failed) => report.failed += 1,
+                    Ok(push::Pushed::Nothing) => {}
+                    // One installation that cannot be read must not stop the others of its shard.
+                    Err(error) => {
+                        report.failed += 1;
+                        error.log_as("an installation could not be pushed");
+                    }
                 }
             }
             after = Some(key.pk);

@@ -85,8 +85,7 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
             }
             Err(error) => {
                 report.failed += 1;
-                let cause = error.cause.unwrap_or(error.message);
-                tracing::error!(installation = %id, error.cause = cause, "a period could not be closed");
+                error.log_as("a period could not be closed");
             }
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Report {
     expired: u32,
     /// Which Vercel has not confirmed.
     unconfirmed: u32,
+    /// Which could not be looked at.
+    failed: u32,
     /// Left for the next run, for want of time.
     left: u32,
 }
@@ -42,10 +44,14 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
             report.left += 1;
             continue;
         }
-        match expire(&provider, &key, deadline).await? {
-            Some(true) => report.expired += 1,
-            Some(false) => report.unconfirmed += 1,
-            None => {}
+        match expire(&provider, &key, deadline).await {
+            Ok(Some(true)) => report.expired += 1,
+            Ok(Some(false)) => report.unconfirmed += 1,
+            Ok(None) => {}
+            Err(error) => {
+                report.failed += 1;
+                error.log_as("a rotation could not be looked at");
+            }
         }
     }
     Ok(Json(report))

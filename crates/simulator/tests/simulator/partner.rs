@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ struct Memory {
     resources: BTreeMap<String, Value>,
     /// Answers by `METHOD path-suffix`, used up in order.
     next: BTreeMap<String, VecDeque<(u16, Value)>>,
+    /// The next GET of a resource says that it came, and waits before it answers what it read.
+    gate: Option<Gate>,
+}
+
+/// Two signals: a request came, and it may be answered.
+#[derive(Clone, Default)]
+pub(crate) struct Gate {
+    pub(crate) came: Arc<Notify>,
+    pub(crate) go: Arc<Notify>,
 }
 
 #[derive(Clone, Default)]
@@ -69,6 +79,11 @@ impl FakePartner {
     /// The webhooks of a type, as they came.
     pub(crate) fn webhooks(&self, kind: &str) -> Vec<Seen> {
         self.seen_of("POST", "/webhooks/vercel").into_iter().filter(|seen| seen.json()["type"] == kind).collect()
+    }
+
+    /// Holds the next GET of a resource up.
+    pub(crate) fn hold_next_read(&self) -> Gate {
+        self.0.lock().unwrap().gate.insert(Gate::default()).clone()
     }
 
     /// Changes a resource on the provider's side.
@@ -129,6 +144,12 @@ async fn answer(State(partner): State<FakePartner>, request: Request) -> Respons
     };
     partner.0.lock().unwrap().seen.push(seen.clone());
     let (status, body) = partner.planned(&seen).unwrap_or_else(|| usual(&partner, &seen));
+    let is_read = seen.method == "GET" && seen.path.contains("/resources/");
+    let gate = if is_read { partner.0.lock().unwrap().gate.take() } else { None };
+    if let Some(gate) = gate {
+        gate.came.notify_one();
+        gate.go.notified().await;
+    }
     let status = StatusCode::from_u16(status).unwrap();
     if body.is_null() { status.into_response() } else { (status, axum::Json(body)).into_response() }
 }

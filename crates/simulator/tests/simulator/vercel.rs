@@ -154,6 +154,21 @@ async fn a_failed_re_read_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_event_during_a_re_read_is_not_lost() {
+    let stage = Stage::new().await;
+    let it = stage.customer("pro").await;
+    let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
+    let gate = stage.partner.hold_next_read();
+    stage.vercel(&it.token, "POST", &it.path("/events"), event.clone()).await;
+    gate.came.notified().await;
+    stage.partner.set(&it.resource, "name", json!("changed meanwhile"));
+    stage.vercel(&it.token, "POST", &it.path("/events"), event).await;
+    gate.go.notify_one();
+    assert_eq!(stage.state().await["resources"][0]["name"], "changed meanwhile");
+    assert_eq!(stage.partner.seen_of("GET", &it.resource).len(), 2);
+}
+
+#[tokio::test]
 async fn events_that_make_no_sense_are_refused() {
     let stage = Stage::new().await;
     let it = stage.customer("pro").await;

@@ -106,7 +106,7 @@ pub struct Repeat<'a> {
     pub status: Option<u16>,
 }
 
-/// Called around every extra send.
+/// Called around every extra send. A request and its repeats are sent before any other request to the provider.
 pub type RepeatHook = Arc<dyn Fn(&Repeat<'_>) + Send + Sync>;
 /// Told every token, JWT, sign-on code and webhook signature that the simulator makes.
 pub type SecretHook = Arc<dyn Fn(&str) + Send + Sync>;
@@ -128,6 +128,8 @@ pub(crate) struct Inner {
     hooks: Mutex<Hooks>,
     /// Held by whoever does what is due.
     pump: tokio::sync::Mutex<()>,
+    /// Held while a request and its repeats are sent.
+    repeating: tokio::sync::Mutex<()>,
     /// Set while `/_sim/clock` is moving time.
     advancing: AtomicBool,
     /// Tells the background that something is due now.
@@ -166,6 +168,7 @@ impl Simulator {
             address: Mutex::new(String::new()),
             hooks: Mutex::default(),
             pump: tokio::sync::Mutex::new(()),
+            repeating: tokio::sync::Mutex::new(()),
             advancing: AtomicBool::new(false),
             wake: Notify::new(),
             busy: Mutex::default(),

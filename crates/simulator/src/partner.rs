@@ -153,6 +153,8 @@ impl Inner {
     /// Sends a request, and sends it again as often as the provider's `repeat` asks. The first answer counts.
     pub(crate) async fn send(&self, outgoing: Outgoing) -> Reply {
         let repeat = self.store.read(|world| world.partner().map_or(1, |partner| partner.repeat));
+        // Sent once, requests may overlap; a hook that compares before and after needs them one at a time.
+        let _alone = if repeat > 1 { Some(self.repeating.lock().await) } else { None };
         let first = self.send_once(&outgoing).await;
         let hook = lock(&self.hooks).repeat.clone();
         for _ in 1..repeat {

@@ -209,9 +209,13 @@ async fn show(simulator: &Inner, call: &Call) -> Answer {
     }
 }
 
-/// The calls that act. What they leave due is done before they answer.
+/// The calls that act. What was due is done first, and what they leave due before they answer.
 async fn act(act: &Act<'_>, call: &Call) -> Answer {
     let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+    // What was due before comes before; but not to an address that is about to change.
+    if !matches!(segments.get(1), Some(&("reset" | "partner"))) {
+        act.simulator.settle().await?;
+    }
     let response = match (call.method.as_str(), segments.get(1..).unwrap_or_default()) {
         ("POST", ["reset"]) => reset(act.simulator, call),
         ("POST", ["partner"]) => partner::register(act, call.read()?),

@@ -1,8 +1,9 @@
 //! What time does: everything that is due, in order, each step awaited before the next.
 //!
 //! The order at one instant is fixed: invoices, webhooks, re-reads, finalizations, crons, each by key; so
-//! the same calls give the same history. One loop serves the frozen clock (moved by `/_sim/clock`), the
-//! running one (a background task that sleeps until the next due instant), and what is due at once.
+//! the same calls give the same history. One loop serves the frozen clock, whose due work is done by the
+//! control calls and by nobody else (between them nothing happens), and the running one, for which a
+//! background task sleeps until the next due instant.
 
 pub(crate) mod finalize;
 pub(crate) mod invoices;
@@ -143,8 +144,11 @@ impl Inner {
     }
 }
 
-/// Does what is due at once, and with a running clock what falls due as time passes. Never ends.
+/// With a running clock, does what is due at once and what falls due as time passes. Never ends.
 pub(crate) async fn background(simulator: Arc<Inner>) {
+    if !simulator.clock.is_running() {
+        return;
+    }
     loop {
         let pause = match simulator.pump().await {
             Ok(()) => simulator.pause_until_due(),
@@ -162,7 +166,7 @@ pub(crate) async fn background(simulator: Arc<Inner>) {
 
 impl Inner {
     fn pause_until_due(&self) -> Duration {
-        let next = self.store.read(first).filter(|_| self.clock.is_running());
+        let next = self.store.read(first);
         let until = next.map(|(at, _)| self.now().duration_until(at));
         let pause = until.map_or(BACKGROUND_SLEEP_MAX, |until| until.try_into().unwrap_or(Duration::ZERO));
         pause.clamp(Duration::from_millis(1), BACKGROUND_SLEEP_MAX)

@@ -127,6 +127,8 @@ async fn after_an_event_vercel_reads_again() {
     stage.partner.set(&it.resource, "billingPlan", crate::partner::plan("max"));
     let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
     assert_eq!(stage.vercel(&it.token, "POST", &it.path("/events"), event).await, (201, Value::Null));
+    // With a frozen clock nothing happens between control calls.
+    assert_eq!(stage.partner.seen_of("GET", &it.resource).len(), 0);
     let state = stage.state().await;
     assert_eq!(state["resources"][0]["name"], "renamed by the provider");
     assert_eq!(state["resources"][0]["plans"][1]["planId"], "max");
@@ -160,11 +162,14 @@ async fn an_event_during_a_re_read_is_not_lost() {
     let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
     let gate = stage.partner.hold_next_read();
     stage.vercel(&it.token, "POST", &it.path("/events"), event.clone()).await;
-    gate.came.notified().await;
-    stage.partner.set(&it.resource, "name", json!("changed meanwhile"));
-    stage.vercel(&it.token, "POST", &it.path("/events"), event).await;
-    gate.go.notify_one();
-    assert_eq!(stage.state().await["resources"][0]["name"], "changed meanwhile");
+    let again = async {
+        gate.came.notified().await;
+        stage.partner.set(&it.resource, "name", json!("changed meanwhile"));
+        stage.vercel(&it.token, "POST", &it.path("/events"), event).await;
+        gate.go.notify_one();
+    };
+    let (state, ()) = tokio::join!(stage.state(), again);
+    assert_eq!(state["resources"][0]["name"], "changed meanwhile");
     assert_eq!(stage.partner.seen_of("GET", &it.resource).len(), 2);
 }
 

@@ -321,6 +321,16 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_documented_with_its_status() {
+        let page = include_str!("../../../../docs/errors.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+            assert!(page.contains(&row), "docs/errors.md lacks the row {row}");
+        }
+        assert_eq!(page.matches("\n| `").count(), Code::ALL.len(), "docs/errors.md has a code too many");
+    }
+
+    #[test]
     fn a_busy_resource_says_when_to_come_back() {
         let response = Envelope(ApiError::busy(7)).into_response();
         assert_eq!(response.status(), StatusCode::CONFLICT);

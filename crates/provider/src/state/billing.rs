@@ -82,15 +82,28 @@ impl Record for PushFailed {
     }
 }
 
+/// An hour that is served in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Which hour.
+    pub hour: Timestamp,
+    /// When the first run of it began.
+    pub began_at: Timestamp,
+    /// The collection of the last installation that was served.
+    pub after: String,
+}
+
 /// How far the hourly push of one shard has come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShardCheckpoint {
     /// 0 to 255.
     pub shard: u8,
     /// The last hour that was served completely.
-    pub hour: Option<Timestamp>,
-    /// The hour being served, and the last installation served in it.
-    pub serving: Option<(Timestamp, String)>,
+    pub hour: Timestamp,
+    /// When the run that served it began: what became final since then is still to be pushed.
+    pub served_at: Timestamp,
+    /// The hour being served, if a run had to stop in it.
+    pub serving: Option<Serving>,
     /// Until when, in lease time, a run holds the shard.
     pub lease_until: Option<Timestamp>,
 }

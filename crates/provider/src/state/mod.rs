@@ -33,7 +33,7 @@ pub mod session;
 pub mod vault;
 
 pub use billing::{InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, RefundPhase, RefundRecord};
-pub use billing::{MeterTotal, PushFailed, ShardCheckpoint, UsageBatch};
+pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
 pub use installation::{CarriedAmount, Installation, InstallationStatus};
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, ResourceState, Rotation};
 pub use session::{HandOver, Session, WebhookSeen};

@@ -26,7 +26,7 @@ use crate::edge::error::{ApiError, Problem};
 use crate::edge::layer::{self, note};
 use crate::flows::committed;
 use crate::provider::{Deadline, Provider};
-use crate::state::{ShardCheckpoint, keys};
+use crate::state::{Serving, ShardCheckpoint, keys};
 
 /// How long a run holds a shard, in lease time.
 const SHARD_LEASE: SignedDuration = SignedDuration::from_secs(60);
@@ -70,11 +70,11 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
     for raw in provider.store.query(ShardCheckpoint::COLLECTION, "", 1).await? {
         let checkpoint = raw.into_record::<ShardCheckpoint>()?;
         let hour = due_hour(checkpoint.shard, now);
-        if checkpoint.hour.is_some_and(|served| served >= hour) {
+        if checkpoint.hour >= hour {
             continue;
         }
         report.due += 1;
-        let behind = checkpoint.hour.map_or(0, |served| hour.duration_since(served).as_hours());
+        let behind = hour.duration_since(checkpoint.hour).as_hours();
         report.lag_hours = report.lag_hours.max(behind);
         if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
             break;
@@ -122,8 +122,10 @@ async fn serve(
 ) -> Result<(), ApiError> {
     let lease_end = held.lease_until.unwrap_or(deadline.0);
     let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
-    let since = held.hour.unwrap_or(hour);
-    let mut after = held.serving.clone().filter(|(serving, _)| *serving == hour).map(|(_, last)| last);
+    let since = held.served_at;
+    let begun = held.item.serving.take_if(|serving| serving.hour == hour);
+    let began_at = begun.as_ref().map_or(provider.clock.now(), |begun| begun.began_at);
+    let mut after = begun.map(|begun| begun.after);
     let mut done = false;
     'shard: while !done {
         let members = provider.store.shard_members(held.shard, after.as_deref(), PAGE).await?;
@@ -151,10 +153,11 @@ async fn serve(
     held.item.lease_until = None;
     if done {
         report.served += 1;
-        held.item.hour = Some(hour);
+        held.item.hour = hour;
+        held.item.served_at = began_at;
         held.item.serving = None;
     } else {
-        held.item.serving = after.map(|last| (hour, last));
+        held.item.serving = after.map(|after| Serving { hour, began_at, after });
     }
     // Losing the lease to another run means that it goes on from the older cursor: harmless.
     committed(provider, vec![Write::replace(&held.item, held.version)?]).await.map(|_| ())

@@ -31,7 +31,7 @@ pub(super) enum Pushed {
     Nothing,
 }
 
-/// Pushes one installation. `since` is the hour of the last push that succeeded.
+/// Pushes one installation. `since` is when the shard's last run began.
 pub(super) async fn one(
     provider: &Provider,
     id: &InstallationId,

@@ -128,8 +128,8 @@ async fn open_shard(provider: &Provider, id: &InstallationId, now: Timestamp) ->
     if provider.store.get::<ShardCheckpoint>(&ShardCheckpoint::key_of(shard)).await?.is_some() {
         return Ok(());
     }
-    let hour = Some(super::super::billing::hour_of(now));
-    let checkpoint = ShardCheckpoint { shard, hour, serving: None, lease_until: None };
+    let hour = crate::flows::billing::hour_of(now);
+    let checkpoint = ShardCheckpoint { shard, hour, served_at: now, serving: None, lease_until: None };
     // Losing this race is as good as winning it.
     committed(provider, vec![Write::create(&checkpoint)?]).await.map(|_| ())
 }

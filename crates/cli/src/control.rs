@@ -140,8 +140,7 @@ impl Control {
         let (status, body) = (response.status(), response.into_body());
         let shown = || String::from_utf8_lossy(body.get(..SHOWN_BYTES).unwrap_or(&body)).into_owned();
         if status.is_success() {
-            let partner = serde_json::from_slice::<WithPartner>(&body).ok().and_then(|read| read.partner);
-            return match partner.map(|partner| partner.status) {
+            return match partner_of(&body).map(|partner| partner.status) {
                 Some(Some(status)) if is_passing(status) => passing(format!("the provider answered {status}"), kept),
                 Some(None) => passing("the provider did not answer".to_owned(), kept),
                 Some(Some(status)) if status >= 400 => bail!("{method} {path}: the provider refused: {}", shown()),
@@ -164,13 +163,20 @@ enum Outcome {
     },
 }
 
+/// What an answer says about the provider, if it says it. An array would read as a struct, too.
+fn partner_of(body: &[u8]) -> Option<PartnerReply> {
+    if body.first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice::<WithPartner>(body).ok()?.partner
+}
+
 /// A 502 stands for the provider's refusal; if that is final, so is the 502.
 fn is_worth_repeating(status: StatusCode, body: &[u8]) -> bool {
     if status != StatusCode::BAD_GATEWAY {
         return true;
     }
-    let partner = serde_json::from_slice::<WithPartner>(body).ok().and_then(|read| read.partner);
-    partner.is_none_or(|partner| partner.status.is_none_or(|status| is_passing(status) || status < 400))
+    partner_of(body).is_none_or(|partner| partner.status.is_none_or(|status| is_passing(status) || status < 400))
 }
 
 #[cfg(test)]
@@ -192,5 +198,11 @@ mod tests {
         assert!(is_worth_repeating(StatusCode::BAD_GATEWAY, refused(503).as_bytes()));
         assert!(!is_worth_repeating(StatusCode::BAD_GATEWAY, refused(400).as_bytes()));
         assert!(is_worth_repeating(StatusCode::CONFLICT, b"{}"));
+    }
+
+    #[test]
+    fn a_list_says_nothing_about_the_provider() {
+        assert!(partner_of(br#"[{"fired":0}]"#).is_none());
+        assert!(partner_of(br#"{"partner":{"status":null}}"#).is_some_and(|partner| partner.status.is_none()));
     }
 }

@@ -6,7 +6,8 @@ use tradepost_marketplace::doors::Environment;
 
 /// `error`, `warn`, `info`, `debug` or `trace`, also per crate.
 pub const VARIABLE: &str = "TRADEPOST_LOG";
-const LEVEL_DEFAULT: &str = "warn";
+// The emulator warns of every answer that is an error, also of those that its caller expects.
+const LEVEL_DEFAULT: &str = "warn,dynoxide=error";
 
 /// Once in a process, before anything logs.
 pub fn init(environment: &dyn Environment) -> anyhow::Result<()> {

@@ -12,12 +12,16 @@ use tradepost_provider::state::{Installation, InstallationStatus, LedgerEntry, k
 
 use super::readings::{Meter, Reading, decimal};
 use super::referee::{Line, Period, Segment, bill, figure, money, total};
-use super::script::{CHANGED, DAYS, REFUND_CENTS, RESOURCES, SCALE, end, instant, plan_change, start, uninstall};
+use super::script::{
+    CHANGED, DAYS, REFUND_CENTS, RESOURCES, SCALE, end, instant, plan_change, reported_at, start, uninstall,
+};
 use super::vercel::{InterimRow, InvoiceRow, ItemRow, PeriodRow, State, cents, lines, number};
 use crate::local::Local;
 
 /// The most pages of any part of the collection that are read.
 const PAGES_MAX: usize = 50;
+/// By how much a push may be stamped back.
+const STAMP_BACK: SignedDuration = SignedDuration::from_secs(1);
 /// What must be gone at the end, and what it is.
 const GONE: [(&str, &str); 4] =
     [("E#", "effects"), ("Q#", "dead letters"), ("R#", "rotations"), ("C#", "sealed secrets")];
@@ -162,7 +166,8 @@ impl Judge<'_> {
         self.same(&format!("{what}: the number of lines"), expected.len(), found.len());
     }
 
-    /// The last push of each day of January: what the customer watched.
+    /// The last push of each day of January: what the customer watched. A push knows what was reported before its
+    /// own timestamp, and the day's last one is made after the day's end.
     fn interim(&mut self) {
         for day in 1..=DAYS {
             let day_end = instant(day * 24, SignedDuration::ZERO);
@@ -173,15 +178,19 @@ impl Judge<'_> {
                 self.differences.push(format!("{what} is missing"));
                 continue;
             };
-            let until = self.readings.partition_point(|reading| reading.at < day_end);
+            // Final figures bear timestamps a few milliseconds back, so that they go before those of the new day.
+            if row.timestamp.saturating_add(STAMP_BACK).is_ok_and(|at| at < day_end) {
+                self.differences.push(format!("{what} was made at {}, before the day's end", row.timestamp));
+            }
+            let until = self.readings.partition_point(|reading| reported_at(reading.at) <= row.timestamp);
             let known = &self.readings[..until];
-            self.lines(&what, &bill(&segments(eod), known, january()), &row.items);
+            self.lines(&what, &bill(&segments(row.timestamp), known, january()), &row.items);
             self.same(&format!("{what}: the number of discounts"), 0, row.discounts.len());
-            self.usage(&what, row, known, instant((day - 1) * 24, SignedDuration::ZERO));
+            self.usage(&what, row, known, [instant((day - 1) * 24, SignedDuration::ZERO), day_end]);
         }
     }
 
-    fn usage(&mut self, what: &str, row: &InterimRow, known: &[Reading], day_start: Timestamp) {
+    fn usage(&mut self, what: &str, row: &InterimRow, known: &[Reading], day: [Timestamp; 2]) {
         for (resource, spec) in RESOURCES.iter().enumerate() {
             for meter in Meter::ALL {
                 let what = format!("{what}: {} of {}", meter.id(), spec.name);
@@ -194,7 +203,7 @@ impl Judge<'_> {
                 let mine = || known.iter().filter(|reading| reading.resource == resource && reading.meter == meter);
                 let period = number(&shown.period_value).map_or_else(|error| error.to_string(), decimal);
                 self.same(&what, decimal(figure(meter, mine())), period);
-                let today = || mine().filter(|reading| reading.at >= day_start);
+                let today = || mine().filter(|reading| reading.at >= day[0] && reading.at < day[1]);
                 if today().next().is_some() {
                     let day = number(&shown.day_value).map_or_else(|error| error.to_string(), decimal);
                     self.same(&format!("{what} that day"), decimal(figure(meter, today())), day);

@@ -49,6 +49,16 @@ pub fn instant(hour: i64, more: SignedDuration) -> Timestamp {
     start.saturating_add(SignedDuration::from_hours(hour)).and_then(|at| at.saturating_add(more)).unwrap_or(start)
 }
 
+/// When the readings of an hour are reported.
+pub fn reported(hour: i64) -> Timestamp {
+    instant(hour, SignedDuration::from_mins(59))
+}
+
+/// When a reading of this instant is reported.
+pub fn reported_at(at: Timestamp) -> Timestamp {
+    reported(at.duration_since(start()).as_hours())
+}
+
 /// The month's first instant.
 pub fn start() -> Timestamp {
     instant(0, SignedDuration::ZERO)
@@ -169,8 +179,7 @@ pub fn steps() -> Vec<Step> {
         wait(february(4, 12, 30), february(4, 20, 30), Doing::Settled),
     ];
     for hour in 0..HOURS {
-        let at = instant(hour, SignedDuration::from_mins(59));
-        steps.push(Step { at, until: None, doing: Doing::Report { hour }, ends_act: hour % 24 == 23 });
+        steps.push(Step { at: reported(hour), until: None, doing: Doing::Report { hour }, ends_act: hour % 24 == 23 });
     }
     steps.sort_by_key(|step| step.at);
     steps

@@ -71,6 +71,7 @@ pub(super) struct UsageRow {
 /// The newest push of a day.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct InterimRow {
+    pub(super) timestamp: Timestamp,
     pub(super) eod: Timestamp,
     pub(super) period: PeriodRow,
     pub(super) items: Vec<ItemRow>,

@@ -1,0 +1,270 @@
+//! One process with everything real in it, for the flow tests: embedded DynamoDB, simulated Vercel and demo
+//! provisioner, all from [`tradepost_cli::local`], and the provider on a socket of its own, behind doors that a
+//! test can hold ([`doors`]) and in front of a provisioner that a test can make fail ([`provisioner`]).
+//!
+//! A test opens a [`World`], acts as Vercel ([`vercel`]), as a partner system ([`partner`]) or as the scheduler
+//! ([`World::cron`]), looks at the table ([`table`]) and closes the world. Time is advanced, never awaited.
+//! [`World::close`] fails the test that leaves an effect in the outbox, an operation on a resource, a fault unspent,
+//! or a ledger that differs from what Vercel has; a world that is dropped without it fails, too.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the world")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
+
+pub mod audit;
+pub mod doors;
+pub mod got;
+pub mod partner;
+pub mod provisioner;
+pub mod table;
+pub mod vercel;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::Method;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tradepost_cli::development;
+use tradepost_cli::local::{Local, Options};
+use tradepost_host::{Marks, guarded};
+use tradepost_marketplace::client::Client;
+use tradepost_marketplace::doors::{BusinessClock, LeaseClock};
+use tradepost_marketplace::endpoint;
+use tradepost_marketplace::oidc::Verifier;
+use tradepost_provider::catalog::Catalog;
+use tradepost_provider::provisioner::Provisioner;
+use tradepost_provider::signing::{PartnerKeys, SigningSecret};
+use tradepost_provider::{Parts, Provider, flows};
+use tradepost_simulator::ClockMode;
+use tradepost_store::{FaultKind, FaultPlan};
+
+use doors::{Hand, Waits};
+use got::Got;
+use provisioner::StandIn;
+
+/// The product of the repository's catalog, and its plans.
+pub const PRODUCT: &str = "ledgerbase";
+pub const FREE: &str = "ledgerbase-free-1";
+pub const TEAM: &str = "ledgerbase-team-1";
+pub const SCALE: &str = "ledgerbase-scale-1";
+
+/// When every world begins.
+pub const BEGIN: &str = "2027-01-01T00:00:00Z";
+
+/// Everything, running.
+pub struct World {
+    /// DynamoDB, simulator and demo provisioner, and a provider that nobody calls.
+    pub local: Local,
+    /// Where the provider under test is served.
+    pub url: String,
+    /// The provisioner in front of the demo's.
+    pub provisioner: StandIn,
+    /// Lease time.
+    pub lease: Arc<Hand>,
+    /// What the provider waits for.
+    pub waits: Arc<Waits>,
+    servers: Vec<JoinHandle<()>>,
+    numbers: AtomicU64,
+    closed: bool,
+}
+
+/// What a world is made of.
+#[derive(Default)]
+pub struct Setup<'a> {
+    /// A catalog's text; the repository's without.
+    pub catalog: Option<&'a str>,
+    /// What Vercel's scheduler calls: path and schedule. None without: a test calls them itself.
+    pub crons: &'a [(&'a str, &'a str)],
+    /// Where a signed-in person is sent.
+    pub dashboard: Option<&'a str>,
+}
+
+async fn bind() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}
+
+impl World {
+    /// A world with the repository's catalog, in which nothing is scheduled.
+    pub async fn open() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// Opens a world, the provider registered at the simulator.
+    pub async fn with(setup: Setup<'_>) -> Self {
+        let options = Options {
+            catalog: setup.catalog.map(str::to_owned),
+            ..Options::new(7, ClockMode::Frozen { start: BEGIN.parse().unwrap() })
+        };
+        let local = Local::open(options).await.unwrap();
+        let (at_provisioner, provisioner_url) = bind().await;
+        let (at_provider, url) = bind().await;
+        let provisioner = StandIn::before(local.provisioner.router());
+        let lease = Arc::new(Hand::new());
+        let waits = Arc::new(Waits::default());
+        let provider = provider(&local, &setup, &provisioner_url, &lease, &waits);
+        let marks = Marks {
+            scheduled: tradepost_provider::caller::mark_scheduled,
+            deadline: tradepost_provider::edge::layer::mark_deadline,
+        };
+        let servers = vec![
+            serve(at_provisioner, provisioner.router()),
+            serve(at_provider, guarded("tradepost", flows::all(&provider), None, marks)),
+        ];
+        let numbers = AtomicU64::new(0);
+        let world = Self { local, url, provisioner, lease, waits, servers, numbers, closed: false };
+        let crons: Vec<Value> =
+            setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
+        let registered = world.control(
+            "POST",
+            "/_sim/partner",
+            json!({
+                "baseUrl": world.url,
+                "clientId": development::CLIENT_ID,
+                "clientSecret": development::CLIENT_SECRET,
+                "cronSecret": development::CRON_SECRET,
+                "crons": crons,
+            }),
+        );
+        registered.await.expect(200);
+        world
+    }
+
+    /// A number that no other call has: for ids and keys.
+    pub fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// What time it is in business.
+    pub fn now(&self) -> Timestamp {
+        self.local.simulator.clock().now()
+    }
+
+    /// Moves business time by so much (`90s`, `1h`, `31d`), doing all that falls due on Vercel's side.
+    pub async fn advance(&self, by: &str) {
+        self.control("POST", "/_sim/clock", json!({ "advance": by })).await.expect(200);
+    }
+
+    /// Moves business time to an instant.
+    pub async fn advance_to(&self, to: &str) {
+        self.control("POST", "/_sim/clock", json!({ "to": to })).await.expect(200);
+    }
+
+    /// Calls a scheduled path as the scheduler does.
+    pub async fn cron(&self, path: &str) -> Value {
+        let bearer = format!("Bearer {}", development::CRON_SECRET);
+        self.send(self.request(Method::GET, path).header("authorization", bearer), "").await.expect(200).body
+    }
+
+    /// Calls the sweeper, after the longest pause between two tries.
+    pub async fn sweep(&self) -> Value {
+        self.advance("1h").await;
+        self.cron("/cron/outbox").await
+    }
+
+    /// Puts the store's door into a mood; [`FaultKind::None`] ends it.
+    pub fn store_fails(&self, kind: FaultKind, every: u32) {
+        self.local.faulty.set_plan(FaultPlan { kind, every });
+    }
+
+    /// Has the provider die, as far as the table can tell, after so many further commits.
+    pub fn die_after(&self, commits: u64) {
+        self.local.faulty.halt_after(Some(commits));
+    }
+
+    /// Brings it back to life, later by `seconds` of lease and of business time.
+    pub async fn revive_after(&self, seconds: i64) {
+        self.local.faulty.halt_after(None);
+        self.lease.advance(seconds);
+        self.advance(&format!("{seconds}s")).await;
+    }
+
+    /// Ends the world: nothing may be owed, nothing armed, and the ledger must be Vercel's.
+    pub async fn close(self) {
+        self.close_leaving(&[]).await;
+    }
+
+    /// Ends the world of a test that leaves exactly these effects: the names of their kinds, sorted.
+    pub async fn close_leaving(mut self, effects: &[&str]) {
+        self.closed = true;
+        self.local.faulty.halt_after(None);
+        audit::left(&self, effects).await;
+        audit::faults_are_spent(&self).await;
+        audit::books(&self).await;
+        self.provisioner.is_spent();
+        for server in &self.servers {
+            server.abort();
+        }
+    }
+
+    /// Calls the simulator's control face.
+    pub async fn control(&self, method: &str, path: &str, body: Value) -> Got {
+        let url = format!("{}{path}", self.local.simulator_url);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(request, &body).await
+    }
+
+    /// A request to the provider.
+    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        http::Request::builder().method(method).uri(format!("{}{path}", self.url))
+    }
+
+    /// Sends anything anywhere.
+    pub async fn send(&self, request: http::request::Builder, body: &str) -> Got {
+        let request = request.body(bytes::Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let response = self.local.http.send(request, std::time::Duration::from_secs(60)).await.unwrap();
+        Got::of(response)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.closed || std::thread::panicking(), "a world is closed, so that what it leaves is looked at");
+    }
+}
+
+/// The provider under test: Local's, with doors, keys and a provisioner of the test's.
+fn provider(
+    local: &Local,
+    setup: &Setup<'_>,
+    provisioner_url: &str,
+    lease: &Arc<Hand>,
+    waits: &Arc<Waits>,
+) -> Provider {
+    let from = &local.provider;
+    let lease = LeaseClock(lease.clone());
+    let clock = BusinessClock(local.simulator.clock());
+    let vercel = endpoint::checked(&local.simulator_url).unwrap();
+    let secret = |text: &str| SecretString::from(text);
+    let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
+    let (http, uri) = (local.http.clone(), provisioner_url.parse().unwrap());
+    Provider::new(Parts {
+        store: from.store.clone(),
+        vault: from.vault.clone(),
+        vercel: Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone()),
+        verifier: Verifier::new(http.clone(), vercel, from.client_id.clone()),
+        catalog: Catalog::parse(setup.catalog.unwrap_or(development::CATALOG)).unwrap(),
+        provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
+        partners: PartnerKeys::parse(&secret(&partner::keys())).unwrap(),
+        client_id: from.client_id.clone(),
+        client_secrets: vec![secret(development::CLIENT_SECRET)],
+        cron_secrets: vec![secret(development::CRON_SECRET)],
+        dashboard_url: setup.dashboard.map(str::to_owned),
+        insecure_cookies: true,
+        deadline: from.deadline,
+        clock,
+        lease,
+        sleeper: waits.clone(),
+        entropy: from.entropy.clone(),
+    })
+}

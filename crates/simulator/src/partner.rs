@@ -65,6 +65,15 @@ impl Reply {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
+    /// Whether the same call may go better later: no answer, 5xx, 429, or a 409 that says when.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self.status {
+            None | Some(429 | 500..) => true,
+            Some(409) => self.headers.contains_key("retry-after"),
+            Some(_) => false,
+        }
+    }
+
     pub(crate) fn view(&self) -> ReplyView {
         ReplyView { status: self.status, body: lenient(&self.body), error: self.error }
     }

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::Inner;
 use crate::clock::later;
-use crate::control::{Act, Answer, partner_refused};
+use crate::control::{Act, Answer, Passing, partner_refused};
 use crate::engine::finalize::{WINDOW, finalize_if_over};
 use crate::engine::rereads::InstallationAnswer;
 use crate::engine::webhooks;
 use crate::face;
 use crate::keys::Speaker;
 use crate::model::{Installation, InvoiceState, Life, Member, Payment, Role};
-use crate::partner::{PartnerCall, ReplyView};
+use crate::partner::{PartnerCall, Reply, ReplyView};
 use crate::refusal::{Refusal, json_response};
 
 /// The installation, while a customer can still act in it.
@@ -39,13 +39,18 @@ pub(crate) fn installer(row: &Installation) -> Speaker {
     }
 }
 
-/// `{partner}`, as most control calls answer.
-pub(crate) fn partner_answer(partner: ReplyView) -> Response<bytes::Bytes> {
+/// `{partner}`, as most control calls answer. A provider that may answer otherwise next time is asked again
+/// under the same key.
+pub(crate) fn partner_answer(reply: &Reply) -> Response<bytes::Bytes> {
     #[derive(Serialize)]
     struct Shown {
         partner: ReplyView,
     }
-    json_response(StatusCode::OK, &Shown { partner })
+    let mut response = json_response(StatusCode::OK, &Shown { partner: reply.view() });
+    if reply.is_passing() {
+        response.extensions_mut().insert(Passing);
+    }
+    response
 }
 
 #[derive(Deserialize)]
@@ -157,7 +162,7 @@ pub(crate) async fn change(act: &Act<'_>, id: &str, body: ChangeBody) -> Answer 
             Ok(())
         })?;
     }
-    Ok(partner_answer(reply.view()))
+    Ok(partner_answer(&reply))
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -202,7 +207,7 @@ pub(crate) async fn uninstall(act: &Act<'_>, id: &str, body: UninstallBody) -> A
             if reply.body.is_empty() { DeleteAnswer::default() } else { reply.read("spec B.4")? };
         begin_uninstall(act, &row, answer.finalized)?;
     }
-    Ok(partner_answer(reply.view()))
+    Ok(partner_answer(&reply))
 }
 
 fn begin_uninstall(act: &Act<'_>, row: &Installation, finalized: bool) -> Result<(), Refusal> {

@@ -3,7 +3,8 @@
 //! A call that acts may carry an `Idempotency-Key`. Its answer is then kept (sealed) and given again
 //! without acting, also after a restart; and if the simulator died in between, the repeat derives the same
 //! ids and the same `Idempotency-Key` towards the provider, so nothing doubles. Answers of 5xx are not
-//! kept: the repeat tries again. An act runs to its end even if the caller hangs up.
+//! kept, nor those that show a provider which could not act (no answer, 5xx, 429, 409 with Retry-After): the
+//! repeat tries again, with the same key towards the provider. An act runs to its end even if the caller hangs up.
 
 mod calls;
 mod clock;
@@ -128,11 +129,15 @@ async fn carry_out(simulator: &Inner, call: &Call) -> Answer {
     }
     let result = act(&Act { simulator, name: format!("key/{key}"), key: Some(key.clone()) }, call).await;
     let response = result.unwrap_or_else(|refusal| refusal.response());
-    if !response.status().is_server_error() {
+    if !response.status().is_server_error() && response.extensions().get::<Passing>().is_none() {
         keep(simulator, &key, request, &response)?;
     }
     Ok(response)
 }
+
+/// Marks an answer that is not kept: the provider could not act yet.
+#[derive(Clone, Copy)]
+struct Passing;
 
 /// Holds an idempotency key for as long as its call runs.
 struct Running<'a> {

@@ -145,7 +145,7 @@ pub(crate) async fn change(act: &Act<'_>, id: &str, resource_id: &str, body: Cha
             Ok(())
         })?;
     }
-    Ok(partner_answer(reply.view()))
+    Ok(partner_answer(&reply))
 }
 
 /// B.9.
@@ -164,7 +164,7 @@ pub(crate) async fn delete(act: &Act<'_>, id: &str, resource_id: &str) -> Answer
             Ok(())
         })?;
     }
-    Ok(partner_answer(reply.view()))
+    Ok(partner_answer(&reply))
 }
 
 #[derive(Deserialize)]
@@ -206,5 +206,5 @@ pub(crate) async fn rotate(act: &Act<'_>, id: &str, body: RotateBody) -> Answer 
             })?;
         }
     }
-    Ok(partner_answer(reply.view()))
+    Ok(partner_answer(&reply))
 }

@@ -213,3 +213,20 @@ async fn a_call_whose_answer_was_not_kept_is_made_again_without_doubling() {
         assert_eq!(seen[0].body, seen[1].body);
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_could_not_act_is_asked_again_under_the_same_key() {
+    let stage = Stage::new().await;
+    let it = stage.customer("pro").await;
+    let path = format!("/_sim/installations/{}/resources/{}", it.id, it.resource);
+    stage.partner.answer_next("PATCH", &it.resource, 503, Value::Null);
+    stage.partner.answer_next("PATCH", &it.resource, 409, json!({ "error": { "code": "conflict", "message": "m" } }));
+    let rename =
+        async || stage.keyed("rename", "PATCH", &path, json!({ "name": "new" })).await.1["partner"]["status"].clone();
+    assert_eq!(rename().await, 503);
+    // A 409 without Retry-After is an answer like any other, and kept.
+    assert_eq!((rename().await, rename().await), (json!(409), json!(409)));
+    let seen = stage.partner.seen_of("PATCH", &it.resource);
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
+}

@@ -1,0 +1,147 @@
+//! Everything in one process: a first day in a few calls, the watch over repeats, and the command's ways.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use tradepost_cli::demo::Fault;
+use tradepost_cli::demo::repeats::{Counts, Repeats};
+use tradepost_cli::local::{Local, Options};
+use tradepost_marketplace::http_door::{Http as _, Network};
+use tradepost_simulator::ClockMode;
+
+async fn open(options: Options) -> Local {
+    let local = Local::open(options).await.unwrap();
+    local.register(1).await.unwrap();
+    local
+}
+
+async fn install(local: &Local) -> String {
+    let answer = local.control.act("POST", "/_sim/installations", Some("install"), &json!({})).await.unwrap();
+    answer.read::<Value>().unwrap()["installationId"].as_str().unwrap().to_owned()
+}
+
+async fn state(local: &Local, section: &str) -> Vec<Value> {
+    let state: Value = local.control.get("/_sim/state").await.unwrap().read().unwrap();
+    state[section].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_provisions_and_an_hour_is_pushed() {
+    let local = open(Options::new(1, ClockMode::default())).await;
+    let installation = install(&local).await;
+    let body = json!({ "productId": "ledgerbase", "planId": "ledgerbase-scale-1", "name": "db" });
+    let path = format!("/_sim/installations/{installation}/resources");
+    let provision = || local.control.act("POST", &path, Some("provision"), &body);
+    let first: Value = provision().await.unwrap().read().unwrap();
+    let again: Value = provision().await.unwrap().read().unwrap();
+    assert_eq!(first, again);
+    assert_eq!(local.provisioner.resources(), 1);
+    local.control.act("POST", "/_sim/clock", None, &json!({ "advance": "2h" })).await.unwrap();
+    let interim = state(&local, "interim").await;
+    assert_eq!(interim.len(), 1);
+    assert_eq!(interim[0]["items"][0]["total"], "5.00");
+    local.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_file_goes_on_where_it_was_with_leases_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || Options { store: Some(directory.path().join("store")), ..Options::new(1, ClockMode::default()) };
+    let local = open(options()).await;
+    let installation = install(&local).await;
+    let lease = local.provider.lease.now();
+    // A second process on the same file is told so.
+    let second = Local::open(options()).await.err().unwrap();
+    assert!(format!("{second:#}").contains("in use by another process"), "{second:#}");
+    local.close().await;
+
+    let local = open(options()).await;
+    assert_eq!(install(&local).await, installation);
+    assert_eq!(state(&local, "installations").await.len(), 1);
+    assert!(local.provider.lease.now().duration_since(lease).as_mins() >= 60);
+    local.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_writes_is_noticed() {
+    let local = open(Options::new(1, ClockMode::default())).await;
+    let repeats = Repeats::new(local.faulty.clone());
+    repeats.before();
+    repeats.after("GET", "/nothing");
+    assert_eq!(repeats.counts(), Counts { changed: 0, sent: 1 });
+    repeats.before();
+    install(&local).await;
+    repeats.after("PUT", "/v1/installations/icfg_1?code=secret");
+    assert_eq!(repeats.counts(), Counts { changed: 1, sent: 2 });
+    assert!(repeats.named()[0].starts_with("PUT /v1/installations/icfg_1 sent again made"));
+    local.close().await;
+}
+
+#[tokio::test]
+async fn an_address_that_others_reach_is_refused() {
+    let open = "0.0.0.0:0".parse().unwrap();
+    for options in [
+        Options { provider: open, ..Options::new(1, ClockMode::default()) },
+        Options { simulator: open, ..Options::new(1, ClockMode::default()) },
+        Options { dynamodb: open, ..Options::new(1, ClockMode::default()) },
+    ] {
+        let refused = Local::open(options).await.err().unwrap();
+        assert!(refused.to_string().contains("not a loopback address"), "{refused}");
+    }
+}
+
+#[test]
+fn faults_are_read() {
+    for good in ["vercel:reset_after/10", "vercel:status/3", "store:conflict/10", "store:stale_index/1"] {
+        assert!(good.parse::<Fault>().is_ok(), "{good}");
+    }
+    for bad in ["", "vercel", "vercel:reset_after", "vercel:reset_after/0", "store:reset_after/10", "x:conflict/10"] {
+        assert!(bad.parse::<Fault>().is_err(), "{bad}");
+    }
+}
+
+fn tradepost(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tradepost"));
+    command.args(arguments).env_remove("TRADEPOST_LOG").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn usage_errors_end_with_2_and_failures_with_1() {
+    let code = |arguments: &[&str]| tradepost(arguments).output().unwrap().status.code();
+    assert_eq!(code(&["bogus"]), Some(2));
+    assert_eq!(code(&["demo", "--fault", "vercel:x/1"]), Some(2));
+    assert_eq!(code(&["dev", "--provider", "0.0.0.0:0"]), Some(2));
+    let missing = tradepost(&["demo", "--usage", "/nonexistent.csv"]).output().unwrap();
+    let told = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(told.starts_with("tradepost: the usage file /nonexistent.csv: "), "{told}");
+}
+
+#[tokio::test]
+async fn dev_says_where_it_is_serves_and_stops_cleanly() {
+    let free = "127.0.0.1:0";
+    let arguments = ["dev", "--provider", free, "--simulator", free, "--dynamodb", free, "--json"];
+    let mut child = tradepost(&arguments).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addresses: Value = serde_json::from_str(&line).unwrap();
+    let network = Network::new("test").unwrap();
+    for (name, path) in [("provider", "/health/tradepost"), ("simulator", "/_sim/health")] {
+        let url = format!("{}{path}", addresses[name].as_str().unwrap());
+        let request = Request::get(url).body(Bytes::new()).unwrap();
+        let response = network.send(request, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+    }
+    assert!(addresses["dynamodb"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(told, "");
+}

@@ -42,6 +42,12 @@ impl Waits {
     pub async fn somebody_waits(&self, for_: Duration) {
         self.0.subscribe().wait_for(|waits| waits.contains(&for_)).await.unwrap();
     }
+
+    /// Fails unless somebody has been asked to wait so long.
+    #[track_caller]
+    pub fn somebody_waited_at_least(&self, long: Duration) {
+        assert!(self.0.borrow().iter().any(|wait| *wait >= long), "{:?}", *self.0.borrow());
+    }
 }
 
 impl Sleeper for Waits {

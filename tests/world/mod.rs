@@ -27,6 +27,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tradepost_cli::demo::repeats::Repeats;
 use tradepost_cli::development;
 use tradepost_cli::local::{Local, Options};
 use tradepost_host::{Marks, guarded};
@@ -68,6 +69,7 @@ pub struct World {
     pub waits: Arc<Waits>,
     servers: Vec<JoinHandle<()>>,
     numbers: AtomicU64,
+    repeats: Option<Repeats>,
     closed: bool,
 }
 
@@ -80,6 +82,8 @@ pub struct Setup<'a> {
     pub crons: &'a [(&'a str, &'a str)],
     /// Where a signed-in person is sent.
     pub dashboard: Option<&'a str>,
+    /// Every request of Vercel's is sent twice, byte for byte, and the second may change nothing.
+    pub everything_twice: bool,
 }
 
 async fn bind() -> (TcpListener, String) {
@@ -120,7 +124,11 @@ impl World {
             serve(at_provider, guarded("tradepost", flows::all(&provider), None, marks)),
         ];
         let numbers = AtomicU64::new(0);
-        let world = Self { local, url, provisioner, lease, waits, servers, numbers, closed: false };
+        let repeats = setup.everything_twice.then(|| Repeats::new(local.faulty.clone()));
+        if let Some(repeats) = &repeats {
+            local.simulator.on_repeat(repeats.hook());
+        }
+        let world = Self { local, url, provisioner, lease, waits, servers, numbers, repeats, closed: false };
         let crons: Vec<Value> =
             setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
         let registered = world.control(
@@ -132,6 +140,7 @@ impl World {
                 "clientSecret": development::CLIENT_SECRET,
                 "cronSecret": development::CRON_SECRET,
                 "crons": crons,
+                "repeat": if setup.everything_twice { 2 } else { 1 },
             }),
         );
         registered.await.expect(200);
@@ -200,6 +209,11 @@ impl World {
         audit::faults_are_spent(&self).await;
         audit::books(&self).await;
         self.provisioner.is_spent();
+        if let Some(repeats) = &self.repeats {
+            let counts = repeats.counts();
+            assert!(counts.sent > 0, "nothing was sent twice");
+            assert_eq!(repeats.named(), Vec::<String>::new(), "second sends that changed something");
+        }
         for server in &self.servers {
             server.abort();
         }

@@ -1,5 +1,5 @@
-//! The functions' binaries, built as Vercel builds them (`cargo build --release --bin NAME`, in one call),
-//! once in a test process, into the target directory that is in use.
+//! The release binaries: the functions', built as Vercel builds them (`cargo build --release --bin NAME`, in one call),
+//! and the command line's; once in a test process, into the target directory that is in use.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,12 @@ pub fn function(name: &str) -> &'static Path {
     BUILT.get_or_init(|| build(&FUNCTIONS)).get(name).unwrap_or_else(|| panic!("no function is named {name}"))
 }
 
+/// The release binary of the command line.
+pub fn tradepost() -> &'static Path {
+    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    &BUILT.get_or_init(|| build(&["tradepost"]))["tradepost"]
+}
+
 fn build(names: &[&str]) -> HashMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
@@ -27,7 +33,7 @@ fn build(names: &[&str]) -> HashMap<String, PathBuf> {
         cargo.args(["--bin", name]);
     }
     let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(built.status.success(), "the functions do not build");
+    assert!(built.status.success(), "the binaries do not build");
     let messages = built.stdout.split(|byte| *byte == b'\n');
     let binaries: HashMap<_, _> = messages.filter_map(|line| binary(&serde_json::from_slice(line).ok()?)).collect();
     assert!(names.iter().all(|name| binaries.contains_key(*name)), "built {binaries:?}, wanted {names:?}");

@@ -186,18 +186,12 @@ pub async fn look_up(provider: &Provider, identity: &Identity) -> Result<Known, 
     })
 }
 
-/// Waits while somebody else works on the same request: for its answer, for its record to go, or for the
-/// deadline, whichever is first. `stuck` says whether the one at work has lost its lease.
-pub async fn wait(provider: &Provider, identity: &Identity, deadline: Deadline) -> Result<Known, ApiError> {
-    let until = deadline.less(WAIT_MARGIN_SECONDS);
-    loop {
-        if provider.lease.now() >= until.0 {
-            return Err(ApiError::busy(WAIT_MARGIN_SECONDS.unsigned_abs().try_into().unwrap_or(2)));
-        }
-        provider.sleeper.sleep(POLL).await;
-        match look_up(provider, identity).await? {
-            Known::Running(_) => {}
-            known => return Ok(known),
-        }
+/// Waits a moment for somebody else who works on the same request; 409 with Retry-After once the deadline is
+/// near.
+pub async fn pause(provider: &Provider, deadline: Deadline) -> Result<(), ApiError> {
+    if provider.lease.now() >= deadline.less(WAIT_MARGIN_SECONDS).0 {
+        return Err(ApiError::busy(2));
     }
+    provider.sleeper.sleep(POLL).await;
+    Ok(())
 }

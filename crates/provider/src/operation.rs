@@ -85,37 +85,37 @@ enum Reserved {
 /// Takes the resource's operation, or finds the answer.
 async fn reserve(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Reserved, ApiError> {
     let id = keys::derive_operation(command.installation, "", &command.identity.seed);
-    for _ in 0..RACES_MAX {
+    let key = Resource::key_of(command.installation, command.resource);
+    let mut races = 0;
+    while races < RACES_MAX {
+        // The state first, then the record: they are written together, so new state means that the answer of
+        // whoever made it is there.
+        let stored = provider.store.get::<Resource>(&key).await?;
         let record = match idempotency::look_up(provider, command.identity).await? {
             Known::Answered(answer) => return Ok(Reserved::Answer(answer)),
             Known::Running(record) => Some(record),
             Known::No => None,
         };
-        let key = Resource::key_of(command.installation, command.resource);
-        let stored = provider.store.get::<Resource>(&key).await?;
-        if let Some(resource) = &stored
-            && let Some(operation) = &resource.operation
-        {
-            let held = operation.lease_until > provider.lease.now();
-            match (held, operation.id == id) {
-                (true, true) => match idempotency::wait(provider, command.identity, command.deadline).await? {
-                    Known::Answered(answer) => return Ok(Reserved::Answer(answer)),
-                    _ => continue,
-                },
-                (true, false) => return Err(ApiError::busy(5)),
-                (false, true) => {
-                    let intent = operation.intent.clone();
-                    if let Some(taken) = take_over(provider, resource, stored.as_ref(), intent).await? {
-                        return Ok(Reserved::Operation(Box::new(taken)));
-                    }
-                    continue;
+        let operation = stored.as_ref().and_then(|resource| resource.operation.clone());
+        if let (Some(stored), Some(operation)) = (&stored, operation) {
+            let is_held = operation.lease_until > provider.lease.now();
+            if is_held && operation.id == id {
+                // Somebody works on this very request: its answer, or its lease, is waited for.
+                idempotency::pause(provider, command.deadline).await?;
+            } else if is_held {
+                return Err(ApiError::busy(5));
+            } else if operation.id == id && !operation.given_up {
+                races += 1;
+                if let Some(taken) = take_over(provider, stored, false).await? {
+                    return Ok(Reserved::Operation(Box::new(taken)));
                 }
-                (false, false) => {
-                    finish_abandoned(provider, &key, command.deadline).await?;
-                    continue;
-                }
+            } else {
+                races += 1;
+                finish_abandoned(provider, &key, command.deadline).await?;
             }
+            continue;
         }
+        races += 1;
         if let Some(reserved) = first_reservation(provider, command, plan, record, stored, &id).await? {
             return Ok(reserved);
         }
@@ -151,8 +151,14 @@ async fn first_reservation(
         }
     };
     let creates = intent.kind == Kind::Create;
+    let held = provider.store.get::<Credentials>(&Credentials::key_of(&resource.installation, &resource.id)).await?;
+    let held = held.map_or(0, |held| held.secrets_version);
     resource.fence += 1;
-    resource.operation = Some(operation(provider, id, resource.fence, intent, command.identity.key.as_ref()));
+    resource.operation = Some(Operation {
+        secrets_version: if matches!(intent.kind, Kind::Create | Kind::Rotate) { held + 1 } else { held },
+        answers: command.identity.key.as_ref().map(|key| (key.pk.clone(), key.sk.clone())),
+        ..operation(provider, id, resource.fence, intent)
+    });
     let version = stored.as_ref().map(|resource| resource.version);
     let mut writes = vec![match version {
         Some(version) => Write::replace(&resource, version)?,
@@ -160,6 +166,7 @@ async fn first_reservation(
     }];
     if creates && version.is_none() {
         installation.item.resources_live += 1;
+        installation.item.resources_kept += 1;
         writes.push(Write::replace(&installation.item, installation.version)?);
     } else {
         writes.push(Write::check(key, installation.version));
@@ -179,7 +186,8 @@ async fn first_reservation(
     Ok(None)
 }
 
-fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent, answers: Option<&Key>) -> Operation {
+/// An operation that is held from now on.
+fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent) -> Operation {
     let lease = SignedDuration::from_secs(OPERATION_LEASE_SECONDS);
     let after = |now: jiff::Timestamp, wait| now.saturating_add(wait).unwrap_or(now);
     let sweep = match intent.kind {
@@ -191,7 +199,9 @@ fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent, answers:
         fence,
         lease_until: after(provider.lease.now(), lease),
         intent,
-        answers: answers.map(|key| (key.pk.clone(), key.sk.clone())),
+        secrets_version: 0,
+        given_up: false,
+        answers: None,
         sweep_at: after(provider.clock.now(), sweep),
     }
 }
@@ -207,18 +217,22 @@ async fn commit(provider: &Provider, writes: Vec<Write>) -> Result<bool, ApiErro
     }
 }
 
-/// Continues an operation whose holder is gone, under a new fence. `None`: somebody else did.
+/// Continues an operation whose holder is gone, under a new fence. `give_up` writes down, before anything is
+/// done about it, that it is being taken back. `None`: somebody else was faster.
 async fn take_over(
     provider: &Provider,
-    resource: &Resource,
-    stored: Option<&Stored<Resource>>,
-    intent: Intent,
+    stored: &Stored<Resource>,
+    give_up: bool,
 ) -> Result<Option<Stored<Resource>>, ApiError> {
-    let (Some(stored), Some(old)) = (stored, &resource.operation) else { return Ok(None) };
-    let mut next = resource.clone();
+    let Some(old) = stored.operation.clone() else { return Ok(None) };
+    let mut next = stored.item.clone();
     next.fence += 1;
-    let answers = old.answers.clone().map(|(pk, sk)| Key { pk, sk });
-    next.operation = Some(operation(provider, &old.id, next.fence, intent, answers.as_ref()));
+    next.operation = Some(Operation {
+        secrets_version: old.secrets_version,
+        given_up: old.given_up || give_up,
+        answers: old.answers,
+        ..operation(provider, &old.id, next.fence, old.intent)
+    });
     let version = stored.version + 1;
     let taken = commit(provider, vec![Write::replace(&next, stored.version)?]).await?;
     Ok(taken.then_some(Stored { item: next, version }))
@@ -231,9 +245,8 @@ pub async fn finish_abandoned(provider: &Provider, key: &Key, deadline: Deadline
     if operation.lease_until > provider.lease.now() {
         return Ok(false);
     }
-    let intent = operation.intent.clone();
-    let creates = intent.kind == Kind::Create;
-    let Some(taken) = take_over(provider, &stored, Some(&stored), intent).await? else { return Ok(false) };
+    let creates = operation.intent.kind == Kind::Create;
+    let Some(taken) = take_over(provider, &stored, creates).await? else { return Ok(false) };
     if creates {
         give_up(provider, taken, deadline).await?;
     } else {
@@ -246,7 +259,7 @@ pub async fn finish_abandoned(provider: &Provider, key: &Key, deadline: Deadline
 /// kept nor billed. A repeat of the request is told to ask anew.
 async fn give_up(provider: &Provider, resource: Stored<Resource>, deadline: Deadline) -> Result<(), ApiError> {
     let Some(operation) = resource.operation.clone() else { return Ok(()) };
-    let mut order = order(provider, &resource, &operation).await?;
+    let mut order = order(provider, &resource, &operation)?;
     order.operation_id = keys::derive_operation(&resource.installation, "give_up", &operation.id);
     order.kind = Kind::Delete;
     match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
@@ -274,8 +287,18 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
     let Some(operation) = resource.operation.clone() else {
         return Err(ApiError::internal("an operation is executed that is not there"));
     };
-    let order = order(provider, &resource, &operation).await?;
+    let order = order(provider, &resource, &operation)?;
     match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
+        Ok(done) if done.secrets.is_none() && matches!(order.kind, Kind::Create | Kind::Rotate) => {
+            // Every repeat would be answered the same: better refused than stuck.
+            tracing::error!(resource = %resource.id, "the provisioner's answer to a create or rotate has no secrets");
+            if order.kind == Kind::Create {
+                give_up(provider, resource, deadline).await?;
+                return Err(ApiError::internal("a create without secrets was taken back"));
+            }
+            let error = ApiError::new(Code::Unprocessable, "the product made no new secrets");
+            finish(provider, resource, &operation, Err(error), deadline).await
+        }
         Ok(done) => finish(provider, resource, &operation, Ok(&done), deadline).await,
         Err(ProvisionerError::Refused { code, message, user, fields }) => {
             let mut error = ApiError::new(Code::Unprocessable, message).because(format!("provisioner: {code}"));
@@ -294,15 +317,9 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
     }
 }
 
-async fn order(provider: &Provider, resource: &Resource, operation: &Operation) -> Result<Order, ApiError> {
+fn order(provider: &Provider, resource: &Resource, operation: &Operation) -> Result<Order, ApiError> {
     let intent = &operation.intent;
     let now = provider.clock.now();
-    let key = Credentials::key_of(&resource.installation, &resource.id);
-    let held = provider.store.get::<Credentials>(&key).await?.map_or(0, |held| held.secrets_version);
-    let secrets_version = match intent.kind {
-        Kind::Create | Kind::Rotate => held + 1,
-        _ => held,
-    };
     let metadata = intent.metadata.as_ref().unwrap_or(&resource.metadata).clone();
     Ok(Order {
         operation_id: operation.id.clone(),
@@ -315,7 +332,7 @@ async fn order(provider: &Provider, resource: &Resource, operation: &Operation) 
         effective_at: apply::plan_change_at(resource, intent, now).filter(|at| *at > now),
         name: intent.name.as_ref().unwrap_or(&resource.name).clone(),
         metadata: serde_json::value::RawValue::from_string(metadata).map_err(ApiError::internal)?,
-        secrets_version,
+        secrets_version: operation.secrets_version,
     })
 }
 

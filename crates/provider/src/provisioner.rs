@@ -173,8 +173,11 @@ impl Provisioner {
 fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
     match status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => {
-            let done: Done = serde_json::from_slice(body)
-                .map_err(|error| ProvisionerError::Unavailable(format!("its answer is not valid: {error}")))?;
+            let done: Done = serde_json::from_slice(body).map_err(|error| {
+                // serde's own message quotes values, and a value may be a secret.
+                let (line, column) = (error.line(), error.column());
+                ProvisionerError::Unavailable(format!("its answer is not the contract's: line {line}, column {column}"))
+            })?;
             if done.secrets.as_ref().is_some_and(|secrets| secrets.len() > SECRETS_MAX) {
                 return Err(ProvisionerError::Unavailable(format!("its answer has more than {SECRETS_MAX} secrets")));
             }

@@ -18,7 +18,7 @@ use tradepost_marketplace::oidc::Verifier;
 use tradepost_store::seal::KeyRing;
 use tradepost_store::{DynamoBackend, DynamoConfig, Store};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Plan, PlanType, Scope};
 use crate::provider::{Parts, Provider};
 use crate::provisioner::Provisioner;
 use crate::signing::{PartnerKeys, SigningSecret};
@@ -30,6 +30,8 @@ pub const USER_AGENT: &str = concat!("Tradepost/", env!("CARGO_PKG_VERSION"));
 pub const DEMO_CATALOG: &str = include_str!("../../../catalog.toml");
 /// How long a request may take if nothing is said: the HTTP API of AWS cuts at 30 s.
 pub const DEADLINE_SECONDS: u64 = 25;
+/// Below this the scheduled functions could not finish one call and write down what came of it.
+const DEADLINE_SECONDS_MIN: u64 = 20;
 const DEADLINE_SECONDS_MAX: u64 = 900;
 
 /// What a function needs beyond the table, the catalog and the key ring.
@@ -198,7 +200,15 @@ pub fn provider(environment: &dyn Environment, platform: Platform, needs: Needs)
 fn catalog(read: &Reader<'_>) -> Result<Catalog, SettingsError> {
     let text = read.optional("TRADEPOST_CATALOG");
     let text = text.as_deref().unwrap_or(DEMO_CATALOG);
-    Catalog::parse(text).map_err(|error| read.invalid("TRADEPOST_CATALOG", error))
+    let catalog = Catalog::parse(text).map_err(|error| read.invalid("TRADEPOST_CATALOG", error))?;
+    let served = |plan: &&Plan| plan.kind == PlanType::Subscription && plan.scope == Scope::Resource;
+    let plans = catalog.products().iter().flat_map(|product| &product.plans);
+    if let Some(plan) = plans.into_iter().find(|plan| !served(plan)) {
+        // They would be sold and never billed.
+        let why = format!("plan {} is prepaid or of installation scope, which is not served yet", plan.id);
+        return Err(read.invalid("TRADEPOST_CATALOG", why));
+    }
+    Ok(catalog)
 }
 
 fn partners(read: &Reader<'_>, needs: Needs) -> Result<PartnerKeys, SettingsError> {
@@ -237,7 +247,10 @@ fn deadline(read: &Reader<'_>) -> Result<Duration, SettingsError> {
     let name = "TRADEPOST_DEADLINE_SECONDS";
     let Some(text) = read.optional(name) else { return Ok(Duration::from_secs(DEADLINE_SECONDS)) };
     match text.parse() {
-        Ok(seconds @ 10..=DEADLINE_SECONDS_MAX) => Ok(Duration::from_secs(seconds)),
-        _ => Err(read.invalid(name, format!("it must be a number of seconds from 10 to {DEADLINE_SECONDS_MAX}"))),
+        Ok(seconds @ DEADLINE_SECONDS_MIN..=DEADLINE_SECONDS_MAX) => Ok(Duration::from_secs(seconds)),
+        _ => Err(read.invalid(
+            name,
+            format!("it must be a number of seconds from {DEADLINE_SECONDS_MIN} to {DEADLINE_SECONDS_MAX}"),
+        )),
     }
 }

@@ -23,13 +23,60 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Parses JSON into a command. The message is serde's: it names the field and the place, never a value
-/// of a secret type.
+/// Parses JSON into a command. The message names the place and never a value: serde's own message quotes
+/// values, and a value may be a secret.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| ApiError::invalid(format!("the body is not valid: {error}")))
+    parse_named("the body", bytes)
+}
+
+/// Parses a named part of a body.
+pub fn parse_named<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, ApiError> {
+    let mut from = serde_json::Deserializer::from_slice(bytes);
+    let (path, line, column) = match serde_path_to_error::deserialize(&mut from) {
+        Ok(value) => match from.end() {
+            Ok(()) => return Ok(value),
+            Err(error) => (".".to_owned(), error.line(), error.column()),
+        },
+        Err(error) => {
+            let (line, column) = (error.inner().line(), error.inner().column());
+            (error.path().to_string(), line, column)
+        }
+    };
+    let place = if path == "." { String::new() } else { format!(" at {path}") };
+    Err(ApiError::invalid(format!("{name} is not valid{place} (line {line}, column {column})")))
 }
 
 /// Parses a body that may be absent.
 pub fn parse_optional<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.is_empty() { Ok(T::default()) } else { parse(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only parsed")]
+    struct Body {
+        list: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only parsed")]
+    struct Item {
+        count: u8,
+        raw: Option<Box<serde_json::value::RawValue>>,
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_and_quotes_no_value() {
+        let error = parse::<Body>(br#"{"list":[{"count":1,"raw":{"a":1.50}},{"count":"hunter2"}]}"#).unwrap_err();
+        assert!(error.message.contains("list[1].count"), "{}", error.message);
+        assert!(!error.message.contains("hunter2"), "{}", error.message);
+        assert!(parse::<Body>(br#"{"list":[]} x"#).is_err());
+        let body = parse::<Body>(br#"{"list":[{"count":1,"raw":1.50}]}"#).unwrap();
+        assert_eq!(body.list[0].raw.as_ref().unwrap().get(), "1.50");
+    }
 }

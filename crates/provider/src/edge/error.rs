@@ -250,7 +250,13 @@ impl From<jiff::Error> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if error.is_retryable() { Self::unavailable(error) } else { Self::internal(error) }
+        match error {
+            StoreError::TooLarge { .. } => {
+                Self::new(Code::TooLarge, "this is more than can be kept at once").because(error)
+            }
+            error if error.is_retryable() => Self::unavailable(error),
+            error => Self::internal(error),
+        }
     }
 }
 

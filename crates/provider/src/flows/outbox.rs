@@ -37,9 +37,10 @@ struct Report {
 
 async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
     let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
-    let mut report = operations(&provider, deadline).await?;
-    report.lanes = outbox::sweep(&provider, deadline).await?;
-    Ok(Json(report))
+    // Lanes first: a provisioner that hangs must not keep invoices and secrets from Vercel.
+    let lanes = outbox::sweep(&provider, deadline).await?;
+    let report = operations(&provider, deadline).await?;
+    Ok(Json(Report { lanes, ..report }))
 }
 
 async fn operations(provider: &Provider, deadline: Deadline) -> Result<Report, ApiError> {

@@ -17,7 +17,7 @@ use crate::state::{Installation, MeterTotal, PushFailed, Resource, ResourceState
 
 /// How many pages of 1 MB the slice may have. One is what a push is designed for; more are read, so that
 /// an installation over the design's size is slow and not stuck.
-const PAGES_MAX: usize = 8;
+const PAGES_MAX: usize = 64;
 
 /// The installation, its resources, and the totals of its open periods.
 #[derive(Debug)]

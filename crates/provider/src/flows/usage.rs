@@ -26,13 +26,17 @@ use crate::edge::layer::{self, note};
 use crate::flows::invoices::{archive, late};
 use crate::flows::{RACES_MAX, committed, slice};
 use crate::idempotency::{self, Answer, Known};
-use crate::metering::{self, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, Reading, TotalKey};
+use crate::metering::{
+    self, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, READING_AHEAD_MAX, Reading, TotalKey,
+};
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch, keys};
 
 /// The largest batch: it is kept as one item (400 KB in DynamoDB).
 pub const BATCH_BYTES_MAX: usize = 350 * 1024;
+/// The most refused readings that an answer names: it is kept in the batch's item. `refusedCount` has all.
+const REFUSALS_TOLD_MAX: usize = 200;
 /// The longest batch id.
 const BATCH_ID_BYTES_MAX: usize = 128;
 
@@ -96,12 +100,19 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
     let folded = metering::fold(&assigned, &figures).map_err(|error| refused(&error))?;
     note("readings.accepted", assigned.accepted.len());
     note("readings.refused", assigned.refused.len());
+    let installation = &slice.installation;
+    if installation.closing.is_some()
+        && folded.keys().any(|key| !key.closed && key.period_start == installation.period_start)
+    {
+        // In a moment the period is closed, and these are adjustments.
+        return Err(ApiError::busy(2));
+    }
     let is_late = folded.keys().any(|key| key.closed);
     if is_late && archive(provider, &slice).await? {
         return Ok(None);
     }
     let mut installation = slice.installation.item.clone();
-    let mut writes = late::adjust(provider, &slice, &mut installation, &folded, &batch.batch_id).await?;
+    let mut writes = late::adjust(provider, &slice, &mut installation, &folded, &call.identity.seed).await?;
     writes.push(if is_late {
         Write::replace(&installation, slice.installation.version)?
     } else {
@@ -122,10 +133,12 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
             None => Write::create(&total)?,
         });
     }
+    let told = &assigned.refused[..assigned.refused.len().min(REFUSALS_TOLD_MAX)];
     let body = serde_json::json!({
         "batchId": batch.batch_id,
         "accepted": assigned.accepted.len(),
-        "refused": assigned.refused,
+        "refused": told,
+        "refusedCount": assigned.refused.len(),
     });
     let answer = Answer::json(StatusCode::OK, &body)?;
     let record = UsageBatch {
@@ -151,7 +164,12 @@ fn known_periods(installation: &Installation, now: jiff::Timestamp) -> Vec<Known
     let oldest = now.saturating_sub(READING_AGE_MAX).unwrap_or(now);
     let closed = installation.closed_periods.iter().filter(|period| period.end > oldest);
     periods.extend(closed.map(|period| KnownPeriod { period: *period, closed: true }));
-    periods.extend(installation.open_periods(now).into_iter().map(|period| KnownPeriod { period, closed: false }));
+    periods.extend(
+        installation
+            .open_periods(now + READING_AHEAD_MAX)
+            .into_iter()
+            .map(|period| KnownPeriod { period, closed: false }),
+    );
     periods
 }
 

@@ -96,7 +96,8 @@ pub(super) async fn done(
             resource.state = ResourceState::Live;
             resource.created_at = now;
             resource.segments = first_segment(intent, now)?;
-            writes.push(seal_credentials(provider, &resource, done.secrets.as_deref(), true).await?);
+            let version = Some(operation.secrets_version);
+            writes.push(seal_credentials(provider, &resource, secrets(done)?, version, true).await?.0);
             let body = resource_body(&provider.catalog, &resource, now)?;
             Reply::Ready(Answer::json(StatusCode::OK, &body)?.with_secrets_of(resource.id.clone()))
         }
@@ -110,8 +111,9 @@ pub(super) async fn done(
             }
         }
         Kind::Rotate | Kind::Revoke => {
-            writes.push(seal_credentials(provider, &resource, done.secrets.as_deref(), false).await?);
-            writes.push(rotation(provider, &resource, intent, now).await?);
+            let version = Some(operation.secrets_version);
+            let (write, revision) = seal_credentials(provider, &resource, secrets(done)?, version, false).await?;
+            writes.extend([write, rotation(&resource, operation, revision, now)?]);
             owed.push(What::PutSecrets { resource: resource.id.clone() });
             if intent.origin == Origin::Partner {
                 Reply::Accepted
@@ -127,6 +129,10 @@ pub(super) async fn done(
     };
     writes.push(Write::replace(&resource, stored.version)?);
     Ok(Applied { writes, owed, answer: reply })
+}
+
+fn secrets(done: &Done) -> Result<&[Secret], ApiError> {
+    done.secrets.as_deref().ok_or_else(|| ApiError::internal("an answer without secrets was let through"))
 }
 
 fn first_segment(intent: &Intent, now: Timestamp) -> Result<Vec<Segment>, ApiError> {
@@ -150,7 +156,9 @@ fn change(resource: &mut Resource, intent: &Intent, now: Timestamp) {
 /// Gives a resource another plan from `at` on. A plan that was to begin later is given up for the new one.
 pub(crate) fn change_plan(resource: &mut Resource, plan: &PlanId, at: Timestamp) {
     let next = resource.segments.iter().map(|segment| segment.number).max().map_or(0, |highest| highest + 1);
-    let current = resource.segments.iter().rposition(|segment| segment.start < at);
+    // The one in force just before `at`: not a later one that was given up, and is empty.
+    let in_force = |segment: &Segment| segment.start < at && segment.end.is_none_or(|end| end >= at);
+    let current = resource.segments.iter().position(in_force);
     cut(&mut resource.segments, at);
     if let Some(last) = current.and_then(|index| resource.segments.get_mut(index)).filter(|last| last.plan == *plan) {
         last.end = None;
@@ -179,10 +187,8 @@ pub(crate) fn end(resource: &mut Resource, now: Timestamp) {
 /// The writes that go with a deleted resource: its secrets go, the installation counts one less.
 async fn forget(provider: &Provider, resource: &Resource) -> Result<Vec<Write>, ApiError> {
     let key = Installation::key_of(&resource.installation);
-    let mut writes = vec![
-        Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
-        Write::delete_any(Rotation::key_of(&resource.installation, &resource.id)),
-    ];
+    // Its rotations find out by themselves that there is nothing left to expire.
+    let mut writes = vec![Write::delete_any(Credentials::key_of(&resource.installation, &resource.id))];
     if let Some(mut installation) = provider.store.get::<Installation>(&key).await? {
         installation.item.resources_live = installation.resources_live.saturating_sub(1);
         writes.push(Write::replace(&installation.item, installation.version)?);
@@ -190,60 +196,52 @@ async fn forget(provider: &Provider, resource: &Resource) -> Result<Vec<Write>, 
     Ok(writes)
 }
 
-/// The secrets that came, sealed, one version up.
+/// The secrets that came, sealed, one revision up. `version` is what the provisioner calls them, if that
+/// changes; `confirmed` says that the answer itself hands them to Vercel. Returns the revision, too.
 pub(crate) async fn seal_credentials(
     provider: &Provider,
     resource: &Resource,
-    secrets: Option<&[Secret]>,
+    secrets: &[Secret],
+    version: Option<u64>,
     confirmed: bool,
-) -> Result<Write, ApiError> {
-    let secrets = secrets.ok_or_else(|| ApiError::unavailable("the provisioner's answer has no secrets"))?;
+) -> Result<(Write, u64), ApiError> {
     let key = Credentials::key_of(&resource.installation, &resource.id);
     let held = provider.store.get::<Credentials>(&key).await?;
-    let version = held.as_ref().map_or(0, |held| held.secrets_version) + 1;
-    let confirmed_version = match (&held, confirmed) {
-        (_, true) => version,
-        (Some(held), false) => held.confirmed_version,
-        (None, false) => 0,
-    };
+    let revision = held.as_ref().map_or(0, |held| held.revision) + 1;
     let text = provisioner::secrets_to_text(secrets).map_err(ApiError::internal)?;
     let record = Credentials {
         resource: resource.id.clone(),
         installation: resource.installation.clone(),
-        secrets_version: version,
+        secrets_version: version.or(held.as_ref().map(|held| held.secrets_version)).unwrap_or(1),
+        revision,
         sealed: provider.vault.seal(resource.id.as_str(), SECRETS_FIELD, &text)?,
-        confirmed_version,
+        confirmed_revision: match &held {
+            _ if confirmed => revision,
+            Some(held) => held.confirmed_revision,
+            None => 0,
+        },
     };
-    Ok(match held {
+    let write = match held {
         Some(held) => Write::replace(&record, held.version)?,
         None => Write::create(&record)?,
-    })
+    };
+    Ok((write, revision))
 }
 
-/// What the scheduled expiry goes by. A later rotation replaces an earlier one: it revokes more.
-async fn rotation(
-    provider: &Provider,
-    resource: &Resource,
-    intent: &Intent,
-    now: Timestamp,
-) -> Result<Write, ApiError> {
-    let held = Credentials::key_of(&resource.installation, &resource.id);
-    let held = provider.store.get::<Credentials>(&held).await?.map_or(0, |held| held.secrets_version);
-    let grace_seconds = intent.grace_seconds.unwrap_or(GRACE_SECONDS);
+/// What the scheduled expiry goes by.
+fn rotation(resource: &Resource, operation: &Operation, revision: u64, now: Timestamp) -> Result<Write, ApiError> {
+    let grace_seconds = operation.intent.grace_seconds.unwrap_or(GRACE_SECONDS);
     let grace = jiff::SignedDuration::from_secs(i64::try_from(grace_seconds).unwrap_or(i64::MAX));
     let record = Rotation {
         resource: resource.id.clone(),
         installation: resource.installation.clone(),
-        keep_version: held + 1,
+        keep_version: operation.secrets_version,
+        revision,
         grace_seconds,
         confirmed_at: None,
         look_at: now.saturating_add(grace)?,
     };
-    let key = Rotation::key_of(&resource.installation, &resource.id);
-    Ok(match provider.store.get::<Rotation>(&key).await? {
-        Some(earlier) => Write::replace(&record, earlier.version)?,
-        None => Write::create(&record)?,
-    })
+    Ok(Write::create(&record)?)
 }
 
 /// The writes of an operation that the provisioner refused for good.
@@ -261,6 +259,7 @@ pub(super) async fn refused(
         let key = Installation::key_of(&resource.installation);
         if let Some(mut installation) = provider.store.get::<Installation>(&key).await? {
             installation.item.resources_live = installation.resources_live.saturating_sub(1);
+            installation.item.resources_kept = installation.resources_kept.saturating_sub(1);
             writes.push(Write::replace(&installation.item, installation.version)?);
         }
     } else {

@@ -17,6 +17,8 @@ const LOOK_MAX: usize = 50;
 const SWEEP_LANES_MAX: usize = 200;
 /// What delivering keeps of its time, to release the lane in.
 const MARGIN_SECONDS: i64 = 3;
+/// How much of a sweep one lane may take: one slow side must not keep all others waiting.
+const LANE_SHARE_SECONDS: i64 = 12;
 /// How often a lane is read again when its guard fails.
 const LANE_TRIES_MAX: u32 = 8;
 
@@ -45,9 +47,6 @@ pub async fn deliver(provider: &Provider, hold: &Hold, deadline: Deadline) -> Re
 }
 
 async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
-    let lease_end = provider.lease.now().saturating_add(SignedDuration::from_secs(LANE_LEASE_SECONDS / 2));
-    let lease_end = lease_end.unwrap_or(deadline.0);
-    let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
     let mut delivered = 0;
     let mut tries = 0;
     loop {
@@ -55,6 +54,9 @@ async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> R
         if lane.holder.as_deref() != Some(&hold.holder) {
             return Ok(delivered);
         }
+        // Half of the lease is for what a request may still take.
+        let lease_end = lane.lease_until.map_or(deadline, |until| Deadline(until).less(LANE_LEASE_SECONDS / 2));
+        let stop = Deadline(deadline.0.min(lease_end.0)).less(MARGIN_SECONDS);
         let waiting = waiting(provider, hold).await?;
         let now = provider.clock.now();
         let time_is_up = provider.lease.now() >= stop.0;
@@ -120,7 +122,11 @@ async fn release(provider: &Provider, mut lane: Stored<Lane>, due: Option<Timest
 async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadline) -> Result<bool, ApiError> {
     let effect = &stored.item;
     let remove = Write::delete(Effect::key_of(&effect.lane, &effect.place, false), stored.version);
-    let (writes, delivered) = match dispatch::dispatch(provider, effect, deadline).await? {
+    let outcome = dispatch::dispatch(provider, effect, deadline).await.unwrap_or_else(|error| {
+        error.log_as("an effect could not be tried");
+        Outcome::Later { reason: error.code.as_str().to_owned(), after: None }
+    });
+    let (writes, delivered) = match outcome {
         Outcome::Done(mut writes) => {
             writes.push(remove);
             (writes, true)
@@ -223,7 +229,11 @@ async fn sweep_lane(
     }
     let hold = take(provider, &mut lane.item);
     match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
-        Ok(()) => report.delivered += deliver(provider, &hold, deadline).await?,
+        Ok(()) => {
+            let share = provider.lease.now().saturating_add(SignedDuration::from_secs(LANE_SHARE_SECONDS))?;
+            let deadline = Deadline(deadline.0.min(share));
+            report.delivered += deliver(provider, &hold, deadline).await?;
+        }
         Err(CommitError::Condition { .. }) => report.busy += 1,
         Err(CommitError::Store(error)) => return Err(error.into()),
     }

@@ -42,7 +42,11 @@ pub enum Outcome {
 impl Outcome {
     /// What a failed call to Vercel means where the operation may be repeated at will.
     pub fn of(error: &ClientError) -> Self {
-        if error.is_retryable() || error.maybe_done() {
+        if matches!(error.status(), Some(401 | 403)) {
+            // A token that was just replaced, or trouble at Vercel: nothing is given up for it, a person is told.
+            tracing::error!(error.cause = %error, "Vercel does not accept the installation's token");
+            Self::Later { reason: error.to_string(), after: None }
+        } else if error.is_retryable() || error.maybe_done() {
             Self::Later { reason: error.to_string(), after: None }
         } else {
             Self::Dead { reason: error.to_string(), writes: Vec::new() }

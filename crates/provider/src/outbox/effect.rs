@@ -92,7 +92,15 @@ impl What {
     /// older.
     pub fn slot(&self) -> String {
         match self {
-            Self::ReadInvoice { number, .. } => format!("read_invoice.{number}"),
+            // By what the webhook said: no fact may replace another, the invoice might not be readable any more.
+            Self::ReadInvoice { number, hint } => {
+                let fact = match hint.as_ref().map(|hint| hint.phase) {
+                    Some(InvoicePhase::Paid) => "paid",
+                    Some(InvoicePhase::Refunded) => "refunded",
+                    _ => "state",
+                };
+                format!("read_invoice.{number}.{fact}")
+            }
             other => other.name().to_owned(),
         }
     }

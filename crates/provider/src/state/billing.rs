@@ -219,6 +219,15 @@ pub struct RefundRecord {
     pub refunded_before: Money,
 }
 
+/// The lines of an invoice, by their content: another try at a close with other lines does not touch them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineSet {
+    /// The beginning of the SHA-256 of all of them.
+    pub digest: String,
+    /// How many chunks.
+    pub chunks: u32,
+}
+
 /// An invoice of ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, each of its own event")]
@@ -247,8 +256,8 @@ pub struct InvoiceRecord {
     pub is_final: bool,
     /// For a rehearsal (spec A.14 `test`).
     pub is_test: bool,
-    /// How many [`InvoiceLines`] hold its lines.
-    pub chunks: u32,
+    /// Which [`InvoiceLines`] hold its lines.
+    pub lines: LineSet,
     /// What the ledger has of it: issued, paid, refunded so far.
     pub booked_issued: bool,
     /// Whether the payment is in the ledger.
@@ -283,6 +292,8 @@ pub struct InvoiceLines {
     pub installation: InstallationId,
     /// Of which invoice.
     pub number: u32,
+    /// Of which set.
+    pub digest: String,
     /// Counts from 0.
     pub chunk: u32,
     /// Line items, as the JSON text that goes to Vercel.
@@ -293,8 +304,8 @@ pub struct InvoiceLines {
 
 impl InvoiceLines {
     /// Its key.
-    pub fn key_of(installation: &InstallationId, number: u32, chunk: u32) -> Key {
-        keys::within(installation, format!("W#{number:08}#{chunk:04}"))
+    pub fn key_of(installation: &InstallationId, number: u32, digest: &str, chunk: u32) -> Key {
+        keys::within(installation, format!("W#{number:08}#{digest}#{chunk:04}"))
     }
 }
 
@@ -302,7 +313,7 @@ impl Record for InvoiceLines {
     const KIND: &'static str = "invoice_lines";
 
     fn key(&self) -> Key {
-        Self::key_of(&self.installation, self.number, self.chunk)
+        Self::key_of(&self.installation, self.number, &self.digest, self.chunk)
     }
 }
 

@@ -19,8 +19,8 @@ pub const CLOSES: &str = "closes";
 /// The most retired tokens whose digests are kept.
 pub const RETIRED_TOKENS_MAX: usize = 16;
 
-/// How many closed periods are remembered: readings are refused after 30 days.
-pub const CLOSED_PERIODS_MAX: usize = 3;
+/// How many closed periods are remembered at most; older than readings may be they are forgotten.
+pub const CLOSED_PERIODS_MAX: usize = 64;
 /// How many periods may wait for their close.
 const OPEN_PERIODS_MAX: usize = 24;
 
@@ -81,6 +81,10 @@ pub struct Installation {
     pub period_start: Timestamp,
     /// Its end.
     pub period_end: Timestamp,
+    /// The end of the open period while it is being closed: from then on no reading lands in it.
+    pub closing: Option<Timestamp>,
+    /// How many resources lie in the slice, deleted ones included.
+    pub resources_kept: u32,
     /// The last periods that were closed, oldest first: late readings of theirs are adjustments.
     pub closed_periods: Vec<Period>,
     /// The number of the next invoice.
@@ -182,7 +186,8 @@ impl Record for Installation {
 
     fn due(&self) -> Option<Due> {
         let open = matches!(self.status, InstallationStatus::Active | InstallationStatus::Uninstalling);
-        open.then(|| Due { work: CLOSES.to_owned(), at: period::close_at(self.period_end) })
+        let at = self.closing.unwrap_or_else(|| period::close_at(self.period_end));
+        open.then(|| Due { work: CLOSES.to_owned(), at })
     }
 
     fn shard(&self) -> Option<Shard> {

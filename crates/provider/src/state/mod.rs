@@ -8,10 +8,10 @@
 //! | | `S#3` | [`PushFailed`] | |
 //! | | `A#{period}#…` | [`MeterTotal`], of a closed period | |
 //! | | `C#{resource}` | [`Credentials`], sealed | |
-//! | | `R#{resource}` | [`Rotation`] | `due`: the old secrets' expiry |
+//! | | `R#{resource}#{version}` | [`Rotation`] | `due`: the old secrets' expiry |
 //! | | `U#{batch}` | [`UsageBatch`] | |
 //! | | `V#{number}` | [`InvoiceRecord`] | |
-//! | | `W#{number}#{chunk}` | [`InvoiceLines`] | |
+//! | | `W#{number}#{digest}#{chunk}` | [`InvoiceLines`] | |
 //! | | `J#{entry}` | [`LedgerEntry`] | |
 //! | | `K#{route}#{key}` | idempotency record of Vercel's requests | |
 //! | | `L#{class}#{resource}` | a lane of the outbox | `due`: its next effect |
@@ -32,7 +32,7 @@ pub mod resource;
 pub mod session;
 pub mod vault;
 
-pub use billing::{InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, RefundPhase, RefundRecord};
+pub use billing::{InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord};
 pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
 pub use installation::{CarriedAmount, Installation, InstallationStatus};
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, ResourceState, Rotation};

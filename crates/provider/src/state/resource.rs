@@ -74,6 +74,10 @@ pub struct Operation {
     pub lease_until: Timestamp,
     /// What it does.
     pub intent: Intent,
+    /// The version of secrets that is to exist after it: fixed here, so that every try is the same order.
+    pub secrets_version: u64,
+    /// Whether it is being taken back: a create that nobody repeated.
+    pub given_up: bool,
     /// The sort and partition key of the idempotency record that waits for its answer.
     pub answers: Option<(String, String)>,
     /// When, in business time, the sweeper finishes it if nobody else has.
@@ -150,12 +154,14 @@ pub struct Credentials {
     pub resource: ResourceId,
     /// Where it lies.
     pub installation: InstallationId,
-    /// Counts rotations from 1.
+    /// What the provisioner calls them: counts creates and rotations from 1.
     pub secrets_version: u64,
+    /// Counts every change from 1, late reports included: what Vercel is to be handed.
+    pub revision: u64,
     /// The secrets.
     pub sealed: Sealed,
-    /// The highest version that Vercel has confirmed.
-    pub confirmed_version: u64,
+    /// The highest revision that Vercel has confirmed.
+    pub confirmed_revision: u64,
 }
 
 impl Credentials {
@@ -173,8 +179,8 @@ impl Record for Credentials {
     }
 }
 
-/// A rotation whose old secrets have not been revoked. A later rotation replaces it: what it revokes
-/// includes everything older.
+/// A rotation whose old secrets have not been revoked. One item each: a later rotation must not put off the
+/// expiry of an earlier one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rotation {
     /// Of which resource.
@@ -183,6 +189,8 @@ pub struct Rotation {
     pub installation: InstallationId,
     /// Secrets below this version are to be revoked.
     pub keep_version: u64,
+    /// The revision that Vercel must have confirmed before.
+    pub revision: u64,
     /// How long the old ones stay good after Vercel has confirmed the new ones, in seconds.
     pub grace_seconds: u64,
     /// When Vercel confirmed.
@@ -193,8 +201,13 @@ pub struct Rotation {
 
 impl Rotation {
     /// Its key.
-    pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
-        keys::within(installation, format!("R#{id}"))
+    pub fn key_of(installation: &InstallationId, id: &ResourceId, keep_version: u64) -> Key {
+        keys::within(installation, format!("{}{keep_version:016}", Self::prefix(id)))
+    }
+
+    /// Where the rotations of a resource lie.
+    pub fn prefix(id: &ResourceId) -> String {
+        format!("R#{id}#")
     }
 }
 
@@ -202,7 +215,7 @@ impl Record for Rotation {
     const KIND: &'static str = "rotation";
 
     fn key(&self) -> Key {
-        Self::key_of(&self.installation, &self.resource)
+        Self::key_of(&self.installation, &self.resource, self.keep_version)
     }
 
     fn due(&self) -> Option<Due> {

@@ -67,8 +67,12 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
     let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
     let now = provider.clock.now();
     let mut report = Report::default();
-    for raw in provider.store.query(ShardCheckpoint::COLLECTION, "", 1).await? {
-        let checkpoint = raw.into_record::<ShardCheckpoint>()?;
+    let raws = provider.store.query(ShardCheckpoint::COLLECTION, "", 1).await?;
+    let decoded = raws.into_iter().map(tradepost_store::Raw::into_record::<ShardCheckpoint>);
+    let mut checkpoints = decoded.collect::<Result<Vec<_>, _>>()?;
+    // The furthest behind first: if a tick cannot serve all, none is left out for ever.
+    checkpoints.sort_by_key(|checkpoint| (checkpoint.hour, checkpoint.shard));
+    for checkpoint in checkpoints {
         let hour = due_hour(checkpoint.shard, now);
         if checkpoint.hour >= hour {
             continue;
@@ -83,7 +87,11 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
             report.busy += 1;
             continue;
         };
-        serve(&provider, held, hour, deadline, &mut report).await?;
+        // An hour that was begun is served to its end first.
+        let hour = held.serving.as_ref().map_or(hour, |serving| serving.hour);
+        if let Err(error) = serve(&provider, held, hour, deadline, &mut report).await {
+            error.log_as("a shard could not be served");
+        }
     }
     note("push.shards", report.served);
     note("push.installations", report.pushed);

@@ -106,7 +106,13 @@ async fn send_all(
     while let Some(end) = finals.first().copied() {
         let at = end.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(end);
         if let Some(period) = slice.installation.period_at(at) {
-            send(provider, slice, token, period, at, stamp).await?;
+            match send(provider, slice, token, period, at, stamp).await {
+                // For good: it must not keep the figures of now.
+                Err(PushError::Vercel(error @ ClientError::Rejected(_))) => {
+                    tracing::error!(error.cause = %error, "final figures were refused");
+                }
+                sent => sent?,
+            }
         }
         finals.remove(&end);
         stamp = stamp.saturating_add(SignedDuration::from_millis(1)).unwrap_or(stamp);

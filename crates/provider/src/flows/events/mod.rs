@@ -72,10 +72,11 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
         _ => Event::Installation(call.read()?),
     };
     for _ in 0..RACES_MAX {
+        let installation = flows::active(&provider, &call.installation).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
             return Ok(respond(&provider, &call.installation, answer).await?);
         }
-        let installation = flows::active(&provider, &call.installation).await?;
+        let installation = installation?;
         let (write, what) = match &event {
             Event::Resource(event) => resource(&provider, &call, &installation, event).await?,
             Event::Installation(event) => apply(&provider, &installation, event)?,
@@ -105,7 +106,8 @@ fn apply(
     check_notification(event.notification.as_ref())?;
     let mut installation = stored.item.clone();
     if let Some(plan) = &event.plan_id {
-        provider.catalog.plan(plan).ok_or_else(|| unknown_plan(plan))?;
+        let known = provider.catalog.plan(plan).filter(|plan| plan.scope == crate::catalog::Scope::Installation);
+        known.ok_or_else(|| unknown_plan(plan))?;
         installation.plan = Some(plan.clone());
     }
     if event.notification.is_some() {
@@ -125,7 +127,7 @@ async fn resource(
     let stored = provider.store.get::<Resource>(&key).await?;
     must_be_live(stored.as_ref().map(|stored| &stored.item))?;
     let stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
-    if stored.operation.as_ref().is_some_and(|operation| operation.lease_until > provider.lease.now()) {
+    if stored.operation.is_some() {
         return Err(ApiError::busy(5));
     }
     let mut resource = stored.item.clone();

@@ -43,10 +43,11 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
         return Err(ApiError::invalid(format!("at most {SECRETS_MAX} secrets")).into());
     }
     for _ in 0..RACES_MAX {
+        let installation = flows::active(&provider, &call.installation).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
             return Ok(respond(&provider, &call.installation, answer).await?);
         }
-        flows::active(&provider, &call.installation).await?;
+        installation?;
         let key = Resource::key_of(&call.installation, &report.resource_id);
         let stored = provider.store.get::<Resource>(&key).await?;
         must_be_live(stored.as_ref().map(|stored| &stored.item))?;
@@ -64,7 +65,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
         let mut writes = vec![Write::replace(&resource, stored.version)?];
         let mut owed = vec![What::ResourceUpdated { resource: report.resource_id.clone() }];
         if let Some(secrets) = &report.secrets {
-            writes.push(seal_credentials(&provider, &resource, Some(secrets.as_slice()), false).await?);
+            writes.push(seal_credentials(&provider, &resource, secrets, None, false).await?.0);
             owed.push(What::PutSecrets { resource: report.resource_id.clone() });
         }
         let owed = outbox::enqueue(&provider, &call.installation, owed).await?;

@@ -68,7 +68,9 @@ pub(crate) async fn uninstall(
     let at =
         now.round(Unit::Millisecond)?.max(installation.period_start.saturating_add(SignedDuration::from_millis(1))?);
     installation.uninstalled_at = Some(at);
-    installation.period_end = installation.period_end.min(at);
+    if installation.closing.is_none() {
+        installation.period_end = installation.period_end.min(at);
+    }
     let owed = outbox::enqueue(provider, id, vec![What::ReleaseResources]).await?;
     let mut writes = vec![Write::replace(&installation, stored.version)?];
     writes.extend(owed.writes);

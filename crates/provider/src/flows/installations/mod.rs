@@ -27,6 +27,8 @@ use crate::provider::Provider;
 
 /// The most live resources of an installation: what one hourly push carries (decisions, "Hourly push").
 pub const RESOURCES_MAX: u32 = 500;
+/// The most resources kept in the slice, deleted ones included: those stay while readings of theirs may come.
+pub const RESOURCES_KEPT_MAX: u32 = 2_000;
 /// The longest name of a resource, in characters.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The largest metadata of a resource, as JSON text.

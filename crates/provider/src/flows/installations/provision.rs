@@ -6,8 +6,9 @@ use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::partner::ProvisionResource;
 use tradepost_marketplace::wire::ResourceStatus;
 
-use super::{METADATA_BYTES_MAX, NAME_CHARS_MAX, RESOURCES_MAX};
+use super::{METADATA_BYTES_MAX, NAME_CHARS_MAX, RESOURCES_KEPT_MAX, RESOURCES_MAX};
 use crate::caller::{self, Rule};
+use crate::catalog::Product;
 use crate::edge::answer::respond;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
@@ -60,19 +61,21 @@ impl Create<'_> {
     fn checked(mut self) -> Result<Self, ApiError> {
         check_name(&self.request.name)?;
         self.metadata = metadata_text(&self.request.metadata)?;
-        let product = self.provider.catalog.product(self.request.product_id.as_str());
-        let product =
-            product.ok_or_else(|| ApiError::invalid(format!("there is no product {}", self.request.product_id)))?;
-        let plan = &self.request.billing_plan_id;
-        if !product.plans.iter().any(|offered| offered.id == *plan) {
-            return Err(unknown_plan(plan));
-        }
         Ok(self)
     }
 
+    /// The product, if it has the plan. Not before the idempotency record was looked up: a repeat gets its answer
+    /// whatever the catalog says by now.
+    fn product(&self) -> Result<&Product, ApiError> {
+        let (wanted, plan) = (&self.request.product_id, &self.request.billing_plan_id);
+        let product = self.provider.catalog.product(wanted.as_str());
+        let product = product.ok_or_else(|| ApiError::invalid(format!("there is no product {wanted}")))?;
+        product.plan(plan).ok_or_else(|| unknown_plan(plan))?;
+        Ok(product)
+    }
+
     fn fresh(&self, installation: &InstallationId) -> Result<Resource, ApiError> {
-        let product = self.provider.catalog.product(self.request.product_id.as_str());
-        let product = product.ok_or_else(|| ApiError::internal("a checked product is gone"))?;
+        let product = self.product()?;
         Ok(Resource {
             id: self.id.clone(),
             installation: installation.clone(),
@@ -102,6 +105,10 @@ impl Plan for Create<'_> {
             Some(_) => return Err(ApiError::conflict("the resource was made by another request")),
             None if installation.resources_live >= RESOURCES_MAX => {
                 return Err(ApiError::conflict(format!("an installation has at most {RESOURCES_MAX} resources")));
+            }
+            None if installation.resources_kept >= RESOURCES_KEPT_MAX => {
+                let text = "too many resources were made and deleted in the last weeks";
+                return Err(ApiError::conflict(text));
             }
             None => self.fresh(&installation.id)?,
         };

@@ -13,16 +13,17 @@ use crate::outbox::Outcome;
 use crate::provider::{Deadline, Provider};
 use crate::provisioner::{Kind, Order, ProvisionerError};
 use crate::state::keys;
-use crate::state::{Credentials, Resource, ResourceState, Rotation};
+use crate::state::{Credentials, Resource, ResourceState};
 
 /// How many resources are looked at together.
 const PAGE: usize = 100;
 
 pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: Deadline) -> Result<Outcome, ApiError> {
     let mut after: Option<String> = None;
+    let mut failed = None;
     loop {
         let page = provider.store.query_after(&keys::collection(id), "S#1#", after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(Outcome::nothing()) };
+        let Some(last) = page.last() else { break };
         after = Some(last.key.sk.clone());
         for raw in page {
             let resource = raw.decode::<Resource>()?;
@@ -30,13 +31,19 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
                 continue;
             }
             if provider.lease.now() >= deadline.less(2).0 {
-                return Ok(Outcome::Later { reason: "deadline".to_owned(), after: Some(SignedDuration::ZERO) });
+                let reason = "deadline".to_owned();
+                return Ok(Outcome::Later { reason, after: Some(SignedDuration::from_mins(1)) });
             }
+            // One that does not go must not keep the others.
             if let Err(reason) = release(provider, &resource, deadline).await? {
-                return Ok(Outcome::Later { reason, after: None });
+                failed.get_or_insert(reason);
             }
         }
     }
+    Ok(match failed {
+        Some(reason) => Outcome::Later { reason, after: None },
+        None => Outcome::nothing(),
+    })
 }
 
 /// Deletes one resource there and here. The inner error is a reason to come back.
@@ -73,7 +80,6 @@ async fn release(
         Write::replace(&ended, resource.version)?,
         Write::replace(&installation.item, installation.version)?,
         Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
-        Write::delete_any(Rotation::key_of(&resource.installation, &resource.id)),
     ];
     let done = committed(provider, writes).await?;
     Ok(if done { Ok(()) } else { Err("the resource moved".to_owned()) })

@@ -3,12 +3,14 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use tradepost_marketplace::ids::PlanId;
 use tradepost_marketplace::partner::{UpdateInstallation, UpdateResource};
 use tradepost_store::Write;
 
 use super::provision::{check_name, metadata_text};
 use super::read::{resource_id, view};
 use crate::caller::{self, Rule};
+use crate::catalog::Scope;
 use crate::edge::answer::respond;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
@@ -28,7 +30,9 @@ pub(super) async fn installation(
     let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "update_installation").await?;
     let id = call.installation()?;
     let command: UpdateInstallation = body::parse_optional(&call.body)?;
-    if let Some(plan) = command.billing_plan_id.as_ref().filter(|plan| provider.catalog.plan(plan).is_none()) {
+    let of_installation =
+        |plan: &PlanId| provider.catalog.plan(plan).is_some_and(|plan| plan.scope == Scope::Installation);
+    if let Some(plan) = command.billing_plan_id.as_ref().filter(|plan| !of_installation(plan)) {
         return Err(unknown_plan(plan).into());
     }
     for _ in 0..RACES_MAX {
@@ -78,11 +82,14 @@ struct Change<'a> {
 
 impl Plan for Change<'_> {
     fn plan(&self, installation: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError> {
+        if !installation.is_active() {
+            return Err(ApiError::conflict("the installation was uninstalled"));
+        }
         let resource = must_be_live(resource)?;
         let now = self.provider.clock.now();
         let wanted = self.request.billing_plan_id.as_ref();
         let current = resource.plan_at(now);
-        let change = wanted.filter(|plan| Some(*plan) != current || resource.segments.iter().any(|s| s.start > now));
+        let change = wanted.filter(|plan| Some(*plan) != current || pending(resource, now));
         let catalog = &self.provider.catalog;
         let plan_from = match change {
             Some(plan) if !offers(self.provider, resource, plan) => return Err(unknown_plan(plan)),
@@ -100,8 +107,13 @@ impl Plan for Change<'_> {
     }
 }
 
+/// Whether a plan is to begin later. One that was given up is an empty segment.
+fn pending(resource: &Resource, now: jiff::Timestamp) -> bool {
+    resource.segments.iter().any(|segment| segment.start > now && segment.end != Some(segment.start))
+}
+
 /// Whether the resource's product has the plan.
-pub(crate) fn offers(provider: &Provider, resource: &Resource, plan: &tradepost_marketplace::ids::PlanId) -> bool {
+pub(crate) fn offers(provider: &Provider, resource: &Resource, plan: &PlanId) -> bool {
     let product = provider.catalog.product(resource.product.as_str());
     product.is_some_and(|product| product.plans.iter().any(|offered| offered.id == *plan))
 }

@@ -92,6 +92,8 @@ fn create(
         period_kind,
         period_start: natural.start.max(now),
         period_end: natural.end,
+        closing: None,
+        resources_kept: 0,
         closed_periods: Vec::new(),
         invoice_next: 1,
         carried: Vec::new(),

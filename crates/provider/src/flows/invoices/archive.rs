@@ -41,10 +41,16 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let gone = slice.resources.iter().filter(|resource| {
         resource.state == ResourceState::Deleted && resource.deleted_at.is_some_and(|at| at < oldest)
     });
-    let writes: Vec<Write> =
-        gone.map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version)).collect();
-    for batch in writes.chunks(MOVES_MAX) {
-        committed(provider, batch.to_vec()).await?;
+    let mut writes: Vec<Write> = gone
+        .take(MOVES_MAX)
+        .map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version))
+        .collect();
+    if writes.is_empty() {
+        return Ok(false);
     }
-    Ok(!writes.is_empty())
+    let mut installation = slice.installation.item.clone();
+    let count = u32::try_from(writes.len()).unwrap_or(u32::MAX);
+    installation.resources_kept = installation.resources_kept.saturating_sub(count);
+    writes.push(Write::replace(&installation, slice.installation.version)?);
+    committed(provider, writes).await.map(|_| true)
 }

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) paid: bool,
     /// What was refunded in all.
     pub(super) refunded: Money,
+    /// Whether the invoice itself was read: then what it does not say is not so.
+    pub(super) is_read: bool,
 }
 
 impl Seen {
@@ -39,14 +41,19 @@ impl Seen {
         // `refundTotal` may already be there while the refund is only requested.
         let done = phase == Some(InvoicePhase::Refunded);
         let refunded = if done { invoice.refund_total.unwrap_or(invoice.total) } else { Money::ZERO };
-        Self { phase, paid, refunded }
+        Self { phase, paid, refunded, is_read: true }
     }
 
     /// From the webhook, where the invoice can no longer be read.
     pub(super) fn of_hint(hint: &Hint, record: &InvoiceRecord) -> Self {
         let paid = hint.phase == InvoicePhase::Paid || record.booked_paid;
-        let refunded = hint.refunded.map_or(record.booked_refunds, |amount| record.booked_refunds + amount);
-        Self { phase: Some(hint.phase), paid, refunded }
+        let before = record.refund.as_ref().map_or(Money::ZERO, |refund| refund.refunded_before);
+        let refunded = hint.refunded.map_or(Money::ZERO, |amount| before + amount).max(record.booked_refunds);
+        // Webhooks come in any order: one that is late moves nothing back.
+        let settled = record.booked_paid || record.booked_refunds > Money::ZERO;
+        let early = !matches!(hint.phase, InvoicePhase::Paid | InvoicePhase::Refunded);
+        let late = (settled && early) || (record.phase == InvoicePhase::Refunded && hint.phase == InvoicePhase::Paid);
+        Self { phase: (!late).then_some(hint.phase), paid, refunded, is_read: false }
     }
 }
 
@@ -74,6 +81,16 @@ pub(super) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         if let Some(refund) = &mut record.refund {
             refund.phase = RefundPhase::Refunded;
         }
+    }
+    let open = [InvoicePhase::Invoiced, InvoicePhase::Paid, InvoicePhase::NotPaid, InvoicePhase::Overdue];
+    if seen.is_read
+        && seen.phase.is_some_and(|phase| open.contains(&phase))
+        && let Some(refund) = record.refund.as_mut().filter(|refund| refund.phase == RefundPhase::Requested)
+        && seen.refunded == refund.refunded_before
+    {
+        // Vercel could not give it back: the next refund may be asked for.
+        tracing::error!(invoice.id = %record.external_id, "a refund was not carried out");
+        refund.phase = RefundPhase::Rejected;
     }
     if let Some(phase) = seen.phase {
         if phase == InvoicePhase::RefundRequested

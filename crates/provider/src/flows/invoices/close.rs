@@ -4,7 +4,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::Period;
-use tradepost_store::Write;
+use tradepost_store::{Stored, Write};
 
 use super::{archive, lines};
 use crate::edge::ApiError;
@@ -12,13 +12,16 @@ use crate::flows::slice::{self, Slice};
 use crate::flows::{RACES_MAX, committed};
 use crate::idempotency::{Answer, Identity};
 use crate::ledger::Entry;
+use crate::metering::READING_AGE_MAX;
 use crate::outbox::{self, Hold, What};
 use crate::period;
 use crate::pricing::{self, Settlement};
 use crate::provider::Provider;
 use crate::state::installation::CLOSED_PERIODS_MAX;
 use crate::state::keys;
-use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry};
+use crate::state::{
+    CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet,
+};
 
 /// What carried small amounts are called on the next invoice.
 const CARRIED_NAME: &str = "Carried over from earlier periods";
@@ -30,18 +33,45 @@ pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Resul
         let now = provider.clock.now();
         let installation = &slice.installation;
         let open = matches!(installation.status, InstallationStatus::Active | InstallationStatus::Uninstalling);
-        if !open || period::close_at(installation.period_end) > now {
+        if !open || (installation.closing.is_none() && period::close_at(installation.period_end) > now) {
             return Ok(None);
+        }
+        if installation.closing.is_none() {
+            begin(provider, installation, installation.period_end).await?;
+            continue;
         }
         if archive(provider, &slice).await? {
             continue;
         }
         let closing = prepare(provider, &slice, slice.installation.open_period(), now).await?;
         if let Some(closed) = closing.commit(provider, None).await? {
+            tidy(provider, id).await;
             return Ok(Some(closed.holds));
         }
     }
     Err(ApiError::busy(1).because("lost every race for the close"))
+}
+
+/// Begins a close: from this commit on no reading lands in the period. What got in before is in the slice as
+/// it is read next.
+pub(super) async fn begin(provider: &Provider, stored: &Stored<Installation>, end: Timestamp) -> Result<(), ApiError> {
+    let mut installation = stored.item.clone();
+    installation.closing = Some(end);
+    installation.period_end = end;
+    committed(provider, vec![Write::replace(&installation, stored.version)?]).await.map(|_| ())
+}
+
+/// Moves the closed period's totals out of the slice. Should it fail, the next close does it.
+pub(super) async fn tidy(provider: &Provider, id: &InstallationId) {
+    let tidied = async {
+        match slice::read(provider, id).await? {
+            Some(slice) => archive(provider, &slice).await,
+            None => Ok(false),
+        }
+    };
+    if let Err(error) = tidied.await {
+        error.log_as("totals of a closed period stay in the slice for now");
+    }
 }
 
 /// A close, ready to be committed.
@@ -82,17 +112,17 @@ pub(super) async fn prepare(
     let invoice = if settlement.is_invoiced {
         let number = installation.invoice_next;
         installation.invoice_next += 1;
-        let chunks = lines::write(provider, &id, number, &settlement.items, &settlement.discounts).await?;
+        let lines = lines::write(provider, &id, number, &settlement.items, &settlement.discounts).await?;
         let mut invoice = draft(&id, number, period, now)?;
         invoice.total = settlement.total;
         invoice.carried_in_cents = settlement.carried_in.cents();
         invoice.is_final = is_last;
-        invoice.chunks = chunks;
+        invoice.lines = lines;
         writes.push(Write::create(&invoice)?);
         owed.push(What::SubmitInvoice { number });
         Some(invoice)
     } else {
-        let cause = format!("{id}.p{}", period.start.as_second());
+        let cause = format!("{id}.p{}", period.start.as_millisecond());
         let memo = format!("not invoiced for the period from {}", period.start);
         let entry = Entry::carried(&cause, now, bill.total, &memo).map_err(ApiError::internal)?;
         writes.extend(entry_write(&id, entry)?);
@@ -104,7 +134,7 @@ pub(super) async fn prepare(
         None
     };
     carry_on(&mut installation, &settlement);
-    advance(&mut installation, period, is_last);
+    advance(&mut installation, period, is_last, now);
     if is_last {
         owed.push(What::FinalizeInstallation);
     }
@@ -126,7 +156,7 @@ fn draft(id: &InstallationId, number: u32, period: Period, now: Timestamp) -> Re
         carried_in_cents: 0,
         is_final: false,
         is_test: false,
-        chunks: 0,
+        lines: LineSet::default(),
         booked_issued: false,
         booked_paid: false,
         booked_refunds: tradepost_marketplace::money::Money::ZERO,
@@ -149,7 +179,9 @@ fn carry_on(installation: &mut Installation, settlement: &Settlement) {
 }
 
 /// The next period is the open one; after the last there is none.
-fn advance(installation: &mut Installation, closed: Period, is_last: bool) {
+fn advance(installation: &mut Installation, closed: Period, is_last: bool, now: Timestamp) {
+    installation.closing = None;
+    installation.closed_periods.retain(|period| now.duration_since(period.end) <= READING_AGE_MAX);
     installation.closed_periods.push(closed);
     let extra = installation.closed_periods.len().saturating_sub(CLOSED_PERIODS_MAX);
     installation.closed_periods.drain(..extra);

@@ -11,7 +11,7 @@ use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::money::Money;
 use tradepost_store::{Stored, Write};
 
-use super::close::{entry_write, prepare};
+use super::close::{begin, entry_write, prepare, tidy};
 use super::{archive, lines};
 use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
@@ -60,9 +60,6 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let types = [("invoice.close", Scope::Invoices), ("invoice.adjust", Scope::Invoices)];
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
     for _ in 0..RACES_MAX {
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, &call.installation, answer).await?);
-        }
         let answer = match call.kind.as_str() {
             "invoice.close" => close(&provider, &call, call.read()?).await?,
             _ => adjust(&provider, &call, &call.read()?).await?,
@@ -76,9 +73,12 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
 
 /// Ends the open period now and invoices it; or, as a dry run, says what that would come to.
 async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Result<Option<Answer>, ApiError> {
-    let Some(mut slice) = slice::read(provider, &call.installation).await? else {
-        return Err(ApiError::not_found("installation"));
-    };
+    // State first, then the record: they are written together, so new state means that the answer is there.
+    let slice = slice::read(provider, &call.installation).await?;
+    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
+        return Ok(Some(answer));
+    }
+    let slice = slice.ok_or_else(|| ApiError::not_found("installation"))?;
     if !slice.installation.is_active() {
         return Err(ApiError::conflict("the installation was uninstalled"));
     }
@@ -86,17 +86,21 @@ async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Resul
     let open = slice.installation.open_period();
     // A period that is over and waits for its close is closed as it is.
     let period = if open.end <= now { open } else { period::cut(open, now).ok_or_else(empty)? };
-    slice.installation.item.period_end = period.end;
     if command.dry_run {
         let bill = slice.bill(&provider.catalog, period, period::invoice_date(period)).map_err(ApiError::internal)?;
         let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
         return Answer::json(StatusCode::OK, &body).map(Some);
+    }
+    if slice.installation.closing.is_none() {
+        begin(provider, &slice.installation, period.end).await?;
+        return Ok(None);
     }
     if archive(provider, &slice).await? {
         return Ok(None);
     }
     let closing = prepare(provider, &slice, period, now).await?;
     let Some(closed) = closing.commit(provider, Some(&call.identity)).await? else { return Ok(None) };
+    tidy(provider, &call.installation).await;
     outbox::deliver_all(provider, closed.holds, call.deadline).await;
     Ok(Some(closed.answer))
 }
@@ -110,7 +114,12 @@ async fn adjust(provider: &Provider, call: &PartnerCall, command: &Adjust) -> Re
     if command.lines.is_empty() || command.lines.len() > LINES_MAX {
         return Err(ApiError::invalid(format!("lines must be 1 to {LINES_MAX}")));
     }
-    let mut stored = flows::active(provider, &call.installation).await?;
+    let stored = flows::active(provider, &call.installation).await;
+    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
+        return Ok(Some(answer));
+    }
+    let mut stored = stored?;
+    let cause = &keys::digest_of(&[call.identity.seed.as_bytes()])[..16];
     let mut writes = Vec::new();
     for (number, line) in command.lines.iter().enumerate() {
         let length = line.name.chars().count();
@@ -119,7 +128,7 @@ async fn adjust(provider: &Provider, call: &PartnerCall, command: &Adjust) -> Re
             return Err(ApiError::invalid(text));
         }
         let amount = if line.credit { -line.amount } else { line.amount };
-        let cause = format!("{}.a{}.{number}", call.installation, &call.identity.digest[..16]);
+        let cause = format!("{}.a{cause}.{number}", call.installation);
         let entry = Entry::carried(&cause, provider.clock.now(), amount, &line.name).map_err(ApiError::internal)?;
         writes.extend(entry_write(&call.installation, entry)?);
         let resource = line.resource_id.clone();
@@ -142,7 +151,7 @@ pub(super) async fn query(State(provider): State<Provider>, request: Request) ->
     let call = caller::partner(&provider, request, &[("invoice.query", Scope::Read)], BODY_BYTES_MAX).await?;
     let query: Query = call.read()?;
     let invoice = find(&provider, &call.installation, &query.invoice_id).await?;
-    let (items, discounts) = lines::read(&provider, &call.installation, invoice.number, invoice.chunks).await?;
+    let (items, discounts) = lines::read(&provider, &invoice).await?;
     let body = serde_json::json!({
         "invoiceId": invoice.external_id,
         "vercelInvoiceId": invoice.vercel_id,

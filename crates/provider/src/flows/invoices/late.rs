@@ -25,10 +25,11 @@ pub(crate) async fn adjust(
     slice: &Slice,
     installation: &mut Installation,
     touched: &BTreeMap<TotalKey, Aggregate>,
-    batch: &str,
+    seed: &str,
 ) -> Result<Vec<Write>, ApiError> {
     let late: BTreeSet<_> =
         touched.keys().filter(|key| key.closed).map(|key| (key.period_start, key.resource.clone())).collect();
+    let batch = &keys::digest_of(&[seed.as_bytes()])[..16];
     let mut writes = Vec::new();
     for (number, (period_start, resource)) in late.into_iter().enumerate() {
         let period = installation.closed_periods.iter().find(|period| period.start == period_start).copied();

@@ -69,6 +69,7 @@ struct Report {
 async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
     let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
     let mut report = Report::default();
+    let mut holds = Vec::new();
     for key in provider.store.due(CLOSES, provider.clock.now(), RUN_MAX).await? {
         let Some(id) = keys::installation_of(&key) else { continue };
         report.due += 1;
@@ -79,9 +80,7 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
         match close::scheduled(&provider, &id).await {
             Ok(closed) => {
                 report.closed += u32::from(closed.is_some());
-                if let Some(holds) = closed {
-                    outbox::deliver_all(&provider, holds, deadline).await;
-                }
+                holds.extend(closed.into_iter().flatten());
             }
             Err(error) => {
                 report.failed += 1;
@@ -89,6 +88,8 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
             }
         }
     }
+    // All closes first: a slow Vercel must not keep other customers' periods open.
+    outbox::deliver_all(&provider, holds, deadline).await;
     note("invoices.closed", report.closed);
     Ok(Json(report))
 }

@@ -9,7 +9,7 @@ use crate::edge::ApiError;
 use crate::flows::{self, OpenToken};
 use crate::outbox::{Hint, Outcome};
 use crate::provider::{Deadline, Provider};
-use crate::state::InvoiceRecord;
+use crate::state::{InvoicePhase, InvoiceRecord};
 
 pub(crate) async fn deliver(
     provider: &Provider,
@@ -32,7 +32,12 @@ pub(crate) async fn deliver(
             tracing::error!(invoice.id = %stored.external_id, reason, "an invoice differs from ours");
             return Ok(Outcome::Dead { reason, writes: Vec::new() });
         }
-        Ok(invoice) => Seen::of_invoice(&invoice),
+        Ok(invoice) => {
+            let mut seen = Seen::of_invoice(&invoice);
+            // `paidAt` is optional (A.15), the event is not.
+            seen.paid |= hint.is_some_and(|hint| hint.phase == InvoicePhase::Paid);
+            seen
+        }
         Err(error) if is_gone(&error) => match hint {
             // The installation is finalized: its invoices cannot be read any more, the signed event can.
             Some(hint) => Seen::of_hint(hint, &stored),
@@ -45,7 +50,7 @@ pub(crate) async fn deliver(
     Ok(Outcome::Done(writes))
 }
 
-/// Whether the token is dead: 410, or the 401 and 403 seen in its place (spec A, "The SDK has no…").
+/// Whether the token is dead: 410, or the 401, 403 and 404 seen in its place (spec A, "The SDK has no…").
 fn is_gone(error: &ClientError) -> bool {
-    matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403))
+    matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403 | 404))
 }

@@ -54,10 +54,11 @@ pub(super) async fn handle(
         return Err(ApiError::invalid(format!("reason must have 1 to {REASON_CHARS_MAX} characters")).into());
     }
     for _ in 0..RACES_MAX {
+        let stored = find(&provider, &call.installation, &command.invoice_id).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
             return Ok(respond(&provider, &call.installation, answer).await?);
         }
-        let mut stored = find(&provider, &call.installation, &command.invoice_id).await?;
+        let mut stored = stored?;
         let number = stored.number;
         stored.item.refund = Some(check(&stored, &command)?);
         let owed = outbox::enqueue(&provider, &call.installation, vec![What::RefundInvoice { number }]).await?;
@@ -84,9 +85,9 @@ fn check(invoice: &InvoiceRecord, command: &Command) -> Result<RefundRecord, Api
         return Err(ApiError::conflict("a refund of this invoice is in progress"));
     }
     match invoice.phase {
-        Invoiced | Paid | NotPaid | Overdue => {}
+        // Only a refund under way blocks another (spec F); what is left says how much it may be.
+        Invoiced | Paid | NotPaid | Overdue | Refunded => {}
         RefundRequested => return Err(ApiError::conflict("a refund of this invoice is in progress")),
-        Refunded => return Err(ApiError::conflict("this invoice was refunded; Vercel refunds an invoice once")),
         _ => return Err(ApiError::conflict("Vercel has not sent this invoice yet")),
     }
     let left = invoice.total - invoice.booked_refunds;
@@ -121,7 +122,12 @@ pub(crate) async fn deliver(
     let token = OpenToken::of(provider, &installation, deadline)?;
     let invoice = match provider.vercel.get_invoice(&token.call(), &vercel_id).await {
         Ok(invoice) => invoice,
-        Err(error) => return Ok(Outcome::of(&error)),
+        Err(error) => {
+            return match Outcome::of(&error) {
+                Outcome::Dead { reason, .. } => rejected(stored, &reason),
+                later => Ok(later),
+            };
+        }
     };
     let seen = Seen::of_invoice(&invoice);
     if invoice.state == InvoiceState::RefundRequested || seen.refunded > refund.refunded_before {
@@ -130,19 +136,22 @@ pub(crate) async fn deliver(
     let body = Refund { total: refund.total, reason: refund.reason };
     match provider.vercel.refund_invoice(&token.call(), &vercel_id, &body).await {
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
-        Err(error) if error.maybe_done() || error.is_retryable() => {
+        // 409: one is under way, perhaps ours whose answer was lost. The next look says.
+        Err(error) if error.maybe_done() || error.is_retryable() || matches!(error.status(), Some(401 | 403 | 409)) => {
             Ok(Outcome::Later { reason: error.to_string(), after: Some(LOST_WAIT) })
         }
-        Err(error) => {
-            // Nothing was refunded: the invoice is as it was, and the next refund may be asked for.
-            let mut record = stored.item;
-            if let Some(refund) = &mut record.refund {
-                refund.phase = RefundPhase::Rejected;
-            }
-            tracing::error!(invoice.id = %record.external_id, error.cause = %error, "a refund was refused");
-            Ok(Outcome::Done(vec![Write::replace(&record, stored.version)?]))
-        }
+        Err(error) => rejected(stored, &error.to_string()),
     }
+}
+
+/// Nothing was refunded: the invoice is as it was, and the next refund may be asked for.
+fn rejected(stored: Stored<InvoiceRecord>, reason: &str) -> Result<Outcome, ApiError> {
+    let mut record = stored.item;
+    if let Some(refund) = &mut record.refund {
+        refund.phase = RefundPhase::Rejected;
+    }
+    tracing::error!(invoice.id = %record.external_id, error.cause = reason, "a refund was refused");
+    Ok(Outcome::Done(vec![Write::replace(&record, stored.version)?]))
 }
 
 fn requested(provider: &Provider, mut stored: Stored<InvoiceRecord>, seen: Seen) -> Result<Outcome, ApiError> {

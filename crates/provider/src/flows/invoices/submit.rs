@@ -42,6 +42,9 @@ pub(crate) async fn deliver(
     let installation = flows::installation(provider, id).await?;
     let token = OpenToken::of(provider, &installation, deadline)?;
     let request = request(provider, &stored).await?;
+    if request.total() != stored.total {
+        return Ok(Outcome::Dead { reason: "lines_differ_from_total".to_owned(), writes: Vec::new() });
+    }
     match provider.vercel.submit_invoice(&token.call(), &request).await {
         Ok(submitted) => {
             stored.item.vercel_id = Some(submitted.invoice_id);
@@ -50,8 +53,8 @@ pub(crate) async fn deliver(
         Err(ClientError::MaybeDuplicate(_)) => unknown(stored),
         // A first try of ours that is refused as a duplicate: an earlier life of this effect got through.
         Err(ClientError::Rejected(refusal)) if refusal.status == 409 => unknown(stored),
-        Err(error) if error.is_retryable() || error.maybe_done() => {
-            Ok(Outcome::Later { reason: error.to_string(), after: None })
+        Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403)) => {
+            Ok(Outcome::of(&error))
         }
         Err(error) => {
             let reason = match &error {
@@ -68,7 +71,7 @@ pub(crate) async fn deliver(
 fn confirm(provider: &Provider, mut stored: Stored<InvoiceRecord>) -> Result<Outcome, ApiError> {
     let early = matches!(stored.phase, InvoicePhase::Submitting | InvoicePhase::Unknown);
     let phase = early.then_some(InvoicePhase::Submitted);
-    let seen = Seen { phase, paid: stored.booked_paid, refunded: stored.booked_refunds };
+    let seen = Seen { phase, paid: stored.booked_paid, refunded: stored.booked_refunds, is_read: false };
     let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))
@@ -89,7 +92,7 @@ fn still_unknown(provider: &Provider, stored: &InvoiceRecord) -> Outcome {
 }
 
 async fn request(provider: &Provider, invoice: &InvoiceRecord) -> Result<InvoiceRequest, ApiError> {
-    let (items, discounts) = lines::read(provider, &invoice.installation, invoice.number, invoice.chunks).await?;
+    let (items, discounts) = lines::read(provider, invoice).await?;
     let period = Period { start: invoice.period_start, end: invoice.period_end };
     let id = invoice.external_id.clone();
     let request = InvoiceRequest::new(id, period, invoice.invoice_date, items, discounts);

@@ -16,6 +16,9 @@ use crate::state::{Credentials, Resource, ResourceState, Rotation, keys};
 /// The longest a request already sent may still take effect somewhere: added to every grace period.
 pub(super) const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 
+/// How many rotations of a resource one confirmation covers; further ones wait for the next.
+const ROTATIONS_MAX: usize = 50;
+
 /// Puts the current secrets (A.18) and notes that Vercel has confirmed them.
 pub(crate) async fn put(
     provider: &Provider,
@@ -26,20 +29,31 @@ pub(crate) async fn put(
     let key = Credentials::key_of(id, resource);
     let Some(mut credentials) = provider.store.get::<Credentials>(&key).await? else { return Ok(Outcome::nothing()) };
     let installation = flows::installation(provider, id).await?;
+    if !installation.is_active() {
+        return Ok(Outcome::nothing());
+    }
     let Some(secrets) = held(provider, id, resource).await? else { return Ok(Outcome::nothing()) };
     let token = OpenToken::of(provider, &installation, deadline)?;
     if let Err(error) = provider.vercel.update_secrets(&token.call(), resource, &secrets, false).await {
-        return Ok(Outcome::of(&error));
+        return Ok(match error.status() {
+            // A state conflict at Vercel passes; the new secrets must get there.
+            Some(409) => Outcome::Later { reason: error.to_string(), after: None },
+            _ => Outcome::of(&error),
+        });
     }
     let now = provider.clock.now();
-    let sent = credentials.secrets_version;
-    credentials.item.confirmed_version = credentials.confirmed_version.max(sent);
+    let sent = credentials.revision;
+    credentials.item.confirmed_revision = credentials.confirmed_revision.max(sent);
     // On the version that was sent: a rotation in between puts its own secrets after these.
     let mut writes = vec![Write::replace(&credentials.item, credentials.version)?];
-    let rotation = provider.store.get::<Rotation>(&Rotation::key_of(id, resource)).await?;
-    if let Some(mut rotation) = rotation.filter(|rotation| rotation.keep_version <= sent) {
+    let pk = keys::collection(id);
+    for raw in provider.store.query_after(&pk, &Rotation::prefix(resource), None, ROTATIONS_MAX).await? {
+        let mut rotation = raw.into_record::<Rotation>()?;
+        if rotation.revision > sent || rotation.confirmed_at.is_some() {
+            continue;
+        }
         let grace = SignedDuration::from_secs(i64::try_from(rotation.grace_seconds).unwrap_or(i64::MAX));
-        rotation.item.confirmed_at.get_or_insert(now);
+        rotation.item.confirmed_at = Some(now);
         rotation.item.look_at = now.saturating_add(grace)?.saturating_add(LONGEST_CALL)?;
         writes.push(Write::replace(&rotation.item, rotation.version)?);
     }

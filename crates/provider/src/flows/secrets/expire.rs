@@ -70,7 +70,7 @@ async fn expire(provider: &Provider, key: &Key, deadline: Deadline) -> Result<Op
         committed(provider, vec![Write::delete(key.clone(), rotation.version)]).await?;
         return Ok(None);
     };
-    if credentials.confirmed_version < rotation.keep_version || rotation.confirmed_at.is_none() {
+    if credentials.confirmed_revision < rotation.revision || rotation.confirmed_at.is_none() {
         tracing::warn!(resource = %resource, "old secrets are due to expire but Vercel has not confirmed new ones");
         rotation.item.look_at = now.saturating_add(UNCONFIRMED_WAIT)?;
         committed(provider, vec![Write::replace(&rotation.item, rotation.version)?]).await?;

@@ -114,9 +114,11 @@ async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiErro
         Some(dashboard) => {
             let (code, digest) = draw(provider);
             let ends_at = now.saturating_add(SignedDuration::from_secs(HAND_OVER_SECONDS))?;
-            writes.push(Write::create(&HandOver { digest, sign_in, ends_at })?);
             let joint = if dashboard.contains('?') { '&' } else { '?' };
-            format!("{dashboard}{joint}code={code}")
+            let installation = sign_in.installation_id.clone();
+            writes.push(Write::create(&HandOver { digest, sign_in, ends_at })?);
+            // The installation is no secret, and the dashboard has to name it to redeem the code.
+            format!("{dashboard}{joint}code={code}&installationId={installation}")
         }
     };
     if !committed(provider, writes).await? {

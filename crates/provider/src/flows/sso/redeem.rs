@@ -25,12 +25,14 @@ struct Redeem {
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
     let call = caller::partner(&provider, request, &[("sessions.redeem", Scope::Read)], BODY_BYTES_MAX).await?;
     let redeem: Redeem = call.read()?;
+    let gone = || ApiError::not_found("sign-in: the code is unknown, used or older than a minute");
+    let digest = keys::digest_of(&[redeem.code.as_bytes()]);
+    let stored = provider.store.get::<HandOver>(&HandOver::key_of(&digest)).await?;
+    // After the state: if a repeat of this very request used the code just now, its answer is there.
     if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
         return Ok(respond(&provider, &call.installation, answer).await?);
     }
-    let gone = || ApiError::not_found("sign-in: the code is unknown, used or older than a minute");
-    let digest = keys::digest_of(&[redeem.code.as_bytes()]);
-    let stored = provider.store.get::<HandOver>(&HandOver::key_of(&digest)).await?.ok_or_else(gone)?;
+    let stored = stored.ok_or_else(gone)?;
     if stored.ends_at <= provider.clock.now() || stored.sign_in.installation_id != call.installation {
         return Err(gone().into());
     }
@@ -38,8 +40,10 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let mut writes = vec![Write::delete(HandOver::key_of(&digest), stored.version)];
     writes.extend(call.identity.remember(&answer, provider.clock.now())?);
     if committed(&provider, writes).await? {
-        Ok(respond(&provider, &call.installation, answer).await?)
-    } else {
-        Err(gone().into())
+        return Ok(respond(&provider, &call.installation, answer).await?);
+    }
+    match idempotency::look_up(&provider, &call.identity).await? {
+        Known::Answered(answer) => Ok(respond(&provider, &call.installation, answer).await?),
+        _ => Err(gone().into()),
     }
 }

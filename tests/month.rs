@@ -1,0 +1,184 @@
+//! One customer's month, whole, on the release binary of `tradepost demo`: balanced, repeatable, and
+//! unmoved by faults, repeats and kills. Each run is some ten seconds, so these are few.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::release::tradepost;
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(tradepost());
+    command.arg("demo").args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    demo(arguments).output().unwrap()
+}
+
+fn shown(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let tail =
+        |text: &str| text.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+    format!("{}\n{}\n{}", output.status, tail(&out), tail(&err))
+}
+
+fn balanced(arguments: &[&str]) -> Value {
+    let output = run(&[arguments, &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", shown(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["balanced"], true, "{arguments:?}");
+    report
+}
+
+#[test]
+fn the_month_balances_and_the_same_seed_gives_the_same_bytes() {
+    let (first, second) = (run(&["--seed", "7", "--json"]), run(&["--seed", "7", "--json"]));
+    assert_eq!(first.status.code(), Some(0), "{}", shown(&first));
+    assert!(first.stdout == second.stdout, "two runs of one seed differ");
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap();
+    // What the month is: if less happened, balancing says little.
+    assert_eq!(report["invoices"].as_array().unwrap().len(), 2, "{}", report["invoices"]);
+    assert_eq!(report["refunds"].as_array().unwrap().len(), 1, "{}", report["refunds"]);
+    assert!(report["acts"].as_array().unwrap().len() > 40);
+    let other = balanced(&["--seed", "8"]);
+    assert_ne!(other["invoices"], report["invoices"], "another seed is another month");
+}
+
+#[test]
+fn a_price_that_is_not_the_referees_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("catalog.toml");
+    let catalog = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/catalog.toml")).unwrap();
+    let cheaper = catalog.replace("price = \"0.000025\"", "price = \"0.000024\"");
+    assert_ne!(catalog, cheaper, "the price to break is not in the catalog");
+    std::fs::write(&broken, cheaper).unwrap();
+    let output = run(&["--quiet", "--catalog", broken.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Not balanced."), "{}", shown(&output));
+}
+
+#[test]
+fn every_request_of_the_month_sent_twice_changes_nothing_the_second_time() {
+    let report = balanced(&["--repeat"]);
+    let repeats = &report["repeats"];
+    assert_eq!(repeats["changed"], 0, "{repeats}");
+    assert!(repeats["sent"].as_u64().unwrap() > 3_000, "{repeats}");
+    // And the month came out as it does without.
+    let plain = balanced(&[]);
+    for part in ["usage", "charges", "invoices", "refunds", "ledger", "vercel"] {
+        assert_eq!(report[part], plain[part], "{part}");
+    }
+}
+
+/// How often the fault struck, from the statement.
+fn struck(output: &Output, on: &str) -> u32 {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix("Faults: ")).unwrap_or_default();
+    let part = line.split(", ").find(|part| part.contains(on)).unwrap_or_default();
+    part.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+fn survives(fault: &str, on: &str) {
+    let output = run(&["--quiet", "--fault", fault]);
+    assert_eq!(output.status.code(), Some(0), "{fault}: {}", shown(&output));
+    assert!(struck(&output, on) >= 20, "{fault} hardly struck: {}", shown(&output));
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_answer_of_vercels_lost() {
+    survives("vercel:reset_after/10", "Vercel");
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_store_call_conflicting() {
+    survives("store:conflict/10", "store");
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_store_call_throttled() {
+    survives("store:throttled/10", "store");
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_store_call_timing_out_before_it_is_done() {
+    survives("store:timeout_before/10", "store");
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_store_call_timing_out_after_it_was_done() {
+    survives("store:timeout_after/10", "store");
+}
+
+#[test]
+fn the_month_passes_with_every_tenth_index_read_stale() {
+    survives("store:stale_index/10", "store");
+}
+
+#[test]
+fn a_month_that_is_killed_goes_on_and_comes_out_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("month.db");
+    let store = ["--store", file.to_str().unwrap()];
+    // After so many progress lines of each start: early, mid-month, around the close, the refund, the end.
+    for lines in [1, 3, 5, 9, 14, 6, 1, 2, 1] {
+        let mut child = demo(&store).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let progress = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let seen = progress.filter(|line| line.starts_with("act ")).take(lines).count();
+        // SIGKILL: nothing is tidied up.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(seen, lines, "the run ended before its kill");
+    }
+    let resumed = balanced(&store);
+    let plain = balanced(&[]);
+    for part in ["usage", "charges", "invoices", "refunds", "ledger", "vercel"] {
+        assert_eq!(resumed[part], plain[part], "{part}");
+    }
+}
+
+/// All files of a directory, as bytes, by name.
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+fn contains(haystack: &[u8], needle: &str) -> bool {
+    memchr::memmem::find(haystack, needle.as_bytes()).is_some()
+}
+
+#[test]
+fn no_secret_of_the_month_is_in_a_log_line_or_in_a_byte_of_the_store() {
+    let (kept, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let canaries = elsewhere.path().join("canaries");
+    let store = kept.path().join("month.db");
+    let arguments = ["--store", store.to_str().unwrap(), "--canaries", canaries.to_str().unwrap()];
+    let output = demo(&arguments).env("TRADEPOST_LOG", "trace").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let secrets: BTreeSet<String> = std::fs::read_to_string(&canaries).unwrap().lines().map(str::to_owned).collect();
+    assert!(secrets.len() > 700, "only {} secrets were told", secrets.len());
+    assert!(secrets.iter().all(|secret| secret.len() >= 12), "a canary is too short to look for");
+    let mut places = files(kept.path());
+    assert!(
+        places.len() >= 3,
+        "the store keeps three files: {:?}",
+        places.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    assert!(output.stderr.len() > 100_000, "the log of a whole month at trace is longer");
+    places.push(("the log".to_owned(), output.stderr));
+    places.push(("the output".to_owned(), output.stdout));
+    for (name, bytes) in &places {
+        for secret in &secrets {
+            assert!(!contains(bytes, secret), "{name} contains a secret that begins with {:.6}", secret);
+        }
+    }
+    // The search finds what is there: a resource's name is in the store.
+    assert!(places.iter().any(|(_, bytes)| contains(bytes, "orders")), "the search finds nothing");
+}

@@ -312,19 +312,19 @@ async fn a_resource_is_read_renamed_and_reconfigured() {
     let (installation, id) = world.customer(TEAM).await;
     let path = format!("{}/{id}", resources(&installation));
     let read = || Call::new("GET", &path).of(&installation).system();
-    let patch = |body: Value| Call::new("PATCH", &path).of(&installation).body(body);
+    let change = |body: Value| Call::new("PATCH", &path).of(&installation).body(body);
     let shown = world.vercel(read()).await.expect(200);
     assert_eq!(
         (&shown.body["name"], &shown.body["secrets"]),
         (&json!("orders"), &Value::Null),
         "secrets are never read back"
     );
-    let change = json!({ "name": "invoices", "metadata": { "size": "l" } });
-    let got = twice(&world, patch(change), "u1").await.expect(200);
+    let both = json!({ "name": "invoices", "metadata": { "size": "l" } });
+    let got = twice(&world, change(both), "u1").await.expect(200);
     assert_eq!((&got.body["name"], &got.body["metadata"]), (&json!("invoices"), &json!({ "size": "l" })));
     assert_eq!(world.vercel(read()).await.body, got.body);
     // What is absent stays; what the provisioner hears is how it will be.
-    let got = twice(&world, patch(json!({ "name": "ledger" })), "u2").await.expect(200);
+    let got = twice(&world, change(json!({ "name": "ledger" })), "u2").await.expect(200);
     assert_eq!((&got.body["name"], &got.body["metadata"]), (&json!("ledger"), &json!({ "size": "l" })));
     let orders = world.provisioner.orders();
     let last = orders.last().unwrap();
@@ -334,9 +334,9 @@ async fn a_resource_is_read_renamed_and_reconfigured() {
     );
     assert_eq!(last["fence"], 3, "each command outdates the one before");
     for body in [json!({ "name": "" }), json!({ "billingPlanId": "nothing" }), json!({ "metadata": 1 })] {
-        world.vercel(patch(body)).await.is_envelope(400, "validation_error");
+        world.vercel(change(body)).await.is_envelope(400, "validation_error");
     }
-    world.vercel(patch(json!({ "name": "other" })).key("u1")).await.is_envelope(409, "idempotency_key_reused");
+    world.vercel(change(json!({ "name": "other" })).key("u1")).await.is_envelope(409, "idempotency_key_reused");
     assert_eq!(world.vercel(read()).await.body["name"], "ledger");
     world.close().await;
 }
@@ -729,13 +729,13 @@ async fn of_two_commands_at_once_one_is_told_to_come_back() {
     let (installation, id) = world.customer(TEAM).await;
     let path = &format!("{}/{id}", resources(&installation));
     world.provisioner.next(Mood::Holds);
-    let patch = |name: &str| Call::new("PATCH", path).of(&installation).body(json!({ "name": name }));
+    let rename = |name: &str| Call::new("PATCH", path).of(&installation).body(json!({ "name": name }));
     let meanwhile = async {
         world.provisioner.holds(1).await;
         let committed = world.committed();
         let delete = Call::new("DELETE", path).of(&installation);
         let rotate = Call::new("POST", format!("{path}/secrets/rotate")).of(&installation).body(json!({}));
-        for call in [patch("second").key("u2"), patch("without a key"), delete.key("d1"), rotate.key("r1")] {
+        for call in [rename("second").key("u2"), rename("without a key"), delete.key("d1"), rotate.key("r1")] {
             let got = world.vercel(call).await;
             got.is_envelope(409, "operation_in_progress");
             assert!(got.header("retry-after").parse::<u64>().unwrap() > 0);
@@ -747,11 +747,11 @@ async fn of_two_commands_at_once_one_is_told_to_come_back() {
         assert_eq!(world.committed(), committed, "whoever is turned away writes nothing");
         world.provisioner.let_go();
     };
-    let (first, ()) = tokio::join!(world.vercel(patch("first").key("u1")), meanwhile);
+    let (first, ()) = tokio::join!(world.vercel(rename("first").key("u1")), meanwhile);
     first.expect(200);
     assert_eq!(world.stored_resource(&installation, &id).await.unwrap().name, "first");
     // A refused command was not remembered as done: repeated, it goes.
-    world.vercel(patch("second").key("u2")).await.expect(200);
+    world.vercel(rename("second").key("u2")).await.expect(200);
     assert_eq!(world.stored_resource(&installation, &id).await.unwrap().name, "second");
     world.close().await;
 }

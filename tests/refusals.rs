@@ -360,7 +360,7 @@ async fn a_partner_call_that_is_not_rightly_signed_is_refused() {
         });
         spoil("an old timestamp", &|call| call.at = call.at.checked_sub(jiff::SignedDuration::from_secs(301)).unwrap());
         spoil("a future timestamp", &|call| {
-            call.at = call.at.checked_add(jiff::SignedDuration::from_secs(301)).unwrap()
+            call.at = call.at.checked_add(jiff::SignedDuration::from_secs(301)).unwrap();
         });
         for header in ["tradepost-key-id", "webhook-id", "webhook-timestamp", "webhook-signature"] {
             spoil(header, &|call| call.without.push(header));

@@ -60,8 +60,8 @@ async fn books_of(world: &World, id: &str) {
     for invoice in world.invoices(id).await.iter().filter(|invoice| invoice["isTest"] == false) {
         let back = money(&invoice["refundTotal"]);
         let side = if invoice["paidAt"].is_null() { &mut receivable } else { &mut settled };
-        *side = *side + difference(money(&invoice["total"]), back);
-        refunds = refunds + back;
+        *side += difference(money(&invoice["total"]), back);
+        refunds += back;
     }
     let mut carried: i64 = world.installation(id).await.carried.iter().map(|carried| carried.cents).sum();
     let records = world.records::<InvoiceRecord>(id, "V#").await;

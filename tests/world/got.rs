@@ -15,7 +15,7 @@ pub struct Got {
 }
 
 impl Got {
-    pub fn of(response: http::Response<Bytes>) -> Self {
+    pub fn of(response: &http::Response<Bytes>) -> Self {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let bytes = response.body();

@@ -236,8 +236,8 @@ impl World {
     /// Sends anything anywhere.
     pub async fn send(&self, request: http::request::Builder, body: &str) -> Got {
         let request = request.body(bytes::Bytes::copy_from_slice(body.as_bytes())).unwrap();
-        let response = self.local.http.send(request, std::time::Duration::from_secs(60)).await.unwrap();
-        Got::of(response)
+        let response = self.local.http.send(request, std::time::Duration::from_mins(1)).await.unwrap();
+        Got::of(&response)
     }
 }
 

@@ -22,7 +22,9 @@ impl Canaries {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.with_context(|| format!("the canaries' file {} cannot be opened", path.display()))?;
         let canaries = Self(Some(Arc::new(Mutex::new(file))));
-        development::secrets().iter().for_each(|secret| canaries.tell(secret));
+        for secret in development::secrets() {
+            canaries.tell(secret);
+        }
         Ok(canaries)
     }
 

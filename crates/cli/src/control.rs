@@ -18,7 +18,7 @@ use tradepost_marketplace::doors::{Sleeper, SystemSleeper};
 use tradepost_marketplace::http_door::HttpDoor;
 
 /// How long one call may take: moving the clock waits for every cron on the way.
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 /// How often a call that fails in passing is made. The pauses add up to more than an operation's lease of 120 s.
 const TRIES_MAX: u32 = 100;
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -107,16 +107,11 @@ impl Control {
 
     /// Repeats until the answer is final.
     async fn settled(&self, method: Method, path: &str, key: Option<&str>, body: Bytes) -> anyhow::Result<Answer> {
-        let mut generation = 0_u32;
         let mut last = String::new();
         for made in 1..=TRIES_MAX {
-            let key = key.map(|key| if generation == 0 { key.to_owned() } else { format!("{key}~{generation}") });
-            match self.once(&method, path, key.as_deref(), body.clone()).await? {
+            match self.once(&method, path, key, body.clone()).await? {
                 Outcome::Good(answer) => return Ok(answer),
-                Outcome::Passing { why, kept } => {
-                    generation += u32::from(kept);
-                    last = why;
-                }
+                Outcome::Passing(why) => last = why,
             }
             self.sleeper.sleep(pause(made)).await;
         }
@@ -131,24 +126,26 @@ impl Control {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let passing = |why: String, kept: bool| Ok(Outcome::Passing { why, kept });
         let response = match self.http.send(request.body(body)?, TIMEOUT).await {
             Ok(response) => response,
-            Err(error) => return passing(error.to_string(), false),
+            Err(error) => return Ok(Outcome::Passing(error.to_string())),
         };
         let kept = response.headers().contains_key("idempotent-replay");
         let (status, body) = (response.status(), response.into_body());
         let shown = || String::from_utf8_lossy(body.get(..SHOWN_BYTES).unwrap_or(&body)).into_owned();
         if status.is_success() {
             return match partner_of(&body).map(|partner| partner.status) {
-                Some(Some(status)) if is_passing(status) => passing(format!("the provider answered {status}"), kept),
-                Some(None) => passing("the provider did not answer".to_owned(), kept),
-                Some(Some(status)) if status >= 400 => bail!("{method} {path}: the provider refused: {}", shown()),
-                _ => Ok(Outcome::Good(Answer { body })),
+                // What the simulator keeps it will say again: it is final.
+                Some(Some(status)) if status >= 400 && (kept || !is_passing(status)) => {
+                    bail!("{method} {path}: the provider refused: {}", shown())
+                }
+                Some(Some(status)) if status >= 400 => Ok(Outcome::Passing(format!("the provider answered {status}"))),
+                Some(None) => Ok(Outcome::Passing("the provider did not answer".to_owned())),
+                None | Some(Some(_)) => Ok(Outcome::Good(Answer { body })),
             };
         }
         if is_passing(status.as_u16()) && !kept && is_worth_repeating(status, &body) {
-            return passing(format!("{status}: {}", shown()), false);
+            return Ok(Outcome::Passing(format!("{status}: {}", shown())));
         }
         bail!("{method} {path}: {status}: {}", shown())
     }
@@ -156,11 +153,8 @@ impl Control {
 
 enum Outcome {
     Good(Answer),
-    /// `kept` says that the answer was a kept one: the same key would give it for ever.
-    Passing {
-        why: String,
-        kept: bool,
-    },
+    /// Why the same call later may go better.
+    Passing(String),
 }
 
 /// What an answer says about the provider, if it says it. An array would read as a struct, too.

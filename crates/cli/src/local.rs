@@ -6,7 +6,6 @@
 //! may be killed at any instant and opened again. Fails when an address is taken or off loopback, when a file is
 //! in use or of another seed.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -197,11 +196,9 @@ impl Server {
     }
 }
 
-fn until(mut stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        // A dropped sender means stop, too.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    }
+async fn until(mut stopping: watch::Receiver<bool>) {
+    // A dropped sender means stop, too.
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 impl Local {

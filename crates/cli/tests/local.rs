@@ -1,5 +1,7 @@
 //! Everything in one process: a first day in a few calls, the watch over repeats, and the command's ways.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The demo provisioner keeps the contract that a real one has: over a real socket, and after it was killed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `--usage`: what is read, and how each wrong line is told.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use tradepost_cli::demo::readings::Meter;
 use tradepost_cli::demo::usage_csv::{BYTES_MAX, parse};
 

@@ -3,6 +3,7 @@
 //! Reads the table past the door that injects faults. Whatever does not fit is a sentence in the list of differences.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use tradepost_provider::state::{Installation, InstallationStatus, LedgerEntry, k
 use super::readings::{Meter, Reading, decimal};
 use super::referee::{Line, Period, Segment, bill, figure, money, total};
 use super::script::{
-    CHANGED, DAYS, REFUND_CENTS, RESOURCES, SCALE, end, instant, plan_change, reported_at, start, uninstall,
+    CHANGED, DAYS, HOURS, REFUND_CENTS, RESOURCES, SCALE, end, instant, plan_change, reported_at, start, uninstall,
 };
 use super::vercel::{InterimRow, InvoiceRow, ItemRow, PeriodRow, State, cents, lines, number};
 use crate::local::Local;
@@ -22,6 +23,8 @@ use crate::local::Local;
 const PAGES_MAX: usize = 50;
 /// By how much a push may be stamped back.
 const STAMP_BACK: SignedDuration = SignedDuration::from_secs(1);
+/// The fewest pushes in the month: hourly, but for what faults may cost.
+const PUSHES_MIN: i64 = HOURS * 9 / 10;
 /// What must be gone at the end, and what it is.
 const GONE: [(&str, &str); 4] =
     [("E#", "effects"), ("Q#", "dead letters"), ("R#", "rotations"), ("C#", "sealed secrets")];
@@ -138,7 +141,11 @@ impl Judge<'_> {
         self.invoice(true, last(), &last_bill);
         self.ledger(total(&regular) + total(&last_bill));
         let counted = self.state.invoices.iter().filter(|invoice| !invoice.is_test).count();
-        self.same("the number of invoices", 2, counted);
+        self.same("the number of invoices", &2, &counted);
+        let pushes = self.state.installations.first().map_or(0, |row| row.interim_count);
+        if pushes < PUSHES_MIN {
+            self.differences.push(format!("Vercel took {pushes} pushes of interim data in {HOURS} hours"));
+        }
         let late = self.state.webhooks.iter().find(|webhook| webhook.state != "delivered");
         if let Some(webhook) = late {
             self.differences.push(format!("the webhook {} is {}, not delivered", webhook.kind, webhook.state));
@@ -146,7 +153,8 @@ impl Judge<'_> {
         self.differences
     }
 
-    fn same<T: PartialEq + std::fmt::Display>(&mut self, what: &str, expected: T, found: T) {
+    fn same(&mut self, what: &str, expected: &dyn Display, found: &dyn Display) {
+        let (expected, found) = (expected.to_string(), found.to_string());
         if expected != found {
             self.differences.push(format!("{what}: expected {expected}, found {found}"));
         }
@@ -163,7 +171,7 @@ impl Judge<'_> {
         for line in found.iter().filter(|line| !expected.contains(line)) {
             self.differences.push(format!("{what}: there and not expected: {}", shown(line)));
         }
-        self.same(&format!("{what}: the number of lines"), expected.len(), found.len());
+        self.same(&format!("{what}: the number of lines"), &expected.len(), &found.len());
     }
 
     /// The last push of each day of January: what the customer watched. A push knows what was reported before its
@@ -185,7 +193,7 @@ impl Judge<'_> {
             let until = self.readings.partition_point(|reading| reported_at(reading.at) <= row.timestamp);
             let known = &self.readings[..until];
             self.lines(&what, &bill(&segments(row.timestamp), known, january()), &row.items);
-            self.same(&format!("{what}: the number of discounts"), 0, row.discounts.len());
+            self.same(&format!("{what}: the number of discounts"), &0, &row.discounts.len());
             self.usage(&what, row, known, [instant((day - 1) * 24, SignedDuration::ZERO), day_end]);
         }
     }
@@ -202,11 +210,11 @@ impl Judge<'_> {
                 };
                 let mine = || known.iter().filter(|reading| reading.resource == resource && reading.meter == meter);
                 let period = number(&shown.period_value).map_or_else(|error| error.to_string(), decimal);
-                self.same(&what, decimal(figure(meter, mine())), period);
+                self.same(&what, &decimal(figure(meter, mine())), &period);
                 let today = || mine().filter(|reading| reading.at >= day[0] && reading.at < day[1]);
                 if today().next().is_some() {
                     let day = number(&shown.day_value).map_or_else(|error| error.to_string(), decimal);
-                    self.same(&format!("{what} that day"), decimal(figure(meter, today())), day);
+                    self.same(&format!("{what} that day"), &decimal(figure(meter, today())), &day);
                 }
             }
         }
@@ -218,19 +226,19 @@ impl Judge<'_> {
             return self.differences.push(format!("{what} is missing"));
         };
         self.lines(what, expected, &invoice.items);
-        self.same(&format!("{what}: the number of discounts"), 0, invoice.discounts.len());
-        self.same(&format!("{what}: total"), money(total(expected)), invoice.total.clone());
-        self.same(&format!("{what}: start"), period.start, invoice.period.start);
-        self.same(&format!("{what}: end"), period.end, invoice.period.end);
+        self.same(&format!("{what}: the number of discounts"), &0, &invoice.discounts.len());
+        self.same(&format!("{what}: total"), &money(total(expected)), &invoice.total);
+        self.same(&format!("{what}: start"), &period.start, &invoice.period.start);
+        self.same(&format!("{what}: end"), &period.end, &invoice.period.end);
         let (state, refund) = if is_final { ("paid", 0) } else { ("refunded", REFUND_CENTS) };
-        self.same(&format!("{what}: state"), state, invoice.state.as_str());
-        self.same(&format!("{what}: refunded"), money(refund), money(refunded(invoice)));
+        self.same(&format!("{what}: state"), &state, &invoice.state);
+        self.same(&format!("{what}: refunded"), &money(refund), &money(refunded(invoice)));
     }
 
     /// Our ledger: balanced in itself, and equal to what Vercel says and what the referee expects.
     fn ledger(&mut self, expected: i128) {
         let books = self.books;
-        self.same("the ledger: debits and credits", money(books.debits), money(books.credits));
+        self.same("the ledger: debits and credits", &money(books.debits), &money(books.credits));
         let figures = Figures::of(self.state);
         let account = |account| books.debit(account);
         for (what, ours, theirs) in [
@@ -247,7 +255,7 @@ impl Judge<'_> {
             ("write-off", account(Account::WriteOff), 0),
             ("rounding", account(Account::Rounding), 0),
         ] {
-            self.same(&format!("the ledger: {what}"), money(theirs), money(ours));
+            self.same(&format!("the ledger: {what}"), &money(theirs), &money(ours));
         }
     }
 }

@@ -33,10 +33,9 @@ pub(super) enum SignOn {
 impl Browser {
     /// Opens the URL that Vercel's dashboard opened.
     pub(super) async fn open(&self, url: &str, base: &str) -> anyhow::Result<SignOn> {
-        let response = match self.get(url, None).await {
-            Ok(response) => response,
+        let Ok(response) = self.get(url, None).await else {
             // The answer was lost: the code may be burned.
-            Err(_) => return Ok(SignOn::Again(StatusCode::BAD_GATEWAY)),
+            return Ok(SignOn::Again(StatusCode::BAD_GATEWAY));
         };
         if response.status() != StatusCode::SEE_OTHER {
             return Ok(SignOn::Again(response.status()));

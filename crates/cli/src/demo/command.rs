@@ -24,8 +24,8 @@ pub struct Args {
     /// Another catalog; the referee keeps its own prices
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
-    /// Inject a fault at every n-th call, such as vercel:reset_after/10 or store:conflict/10
-    #[arg(long = "fault", value_name = "FAULT")]
+    /// Inject a fault at every n-th call of Vercel or of the store
+    #[arg(long = "fault", value_name = "vercel:reset_after/N|store:conflict/N|…")]
     faults: Vec<Fault>,
     /// Send every request twice; the second must change nothing
     #[arg(long)]

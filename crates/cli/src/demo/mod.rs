@@ -19,6 +19,7 @@ pub mod statement;
 pub mod usage_csv;
 mod vercel;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -162,7 +163,8 @@ async fn month(
     if let Err(why) = audit::settled(local, &play.installation).await? {
         differences.push(why);
     }
-    differences.dedup();
+    let mut told = BTreeSet::new();
+    differences.retain(|difference| told.insert(difference.clone()));
     Ok(Report {
         acts,
         balanced: differences.is_empty(),

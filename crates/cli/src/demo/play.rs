@@ -115,7 +115,7 @@ impl Play<'_> {
             Doing::Renamed => return self.renamed().await,
             Doing::SignOn => return self.sign_on().await,
             Doing::ChangePlan => return self.change_plan().await,
-            Doing::Invoiced => return Ok(self.is_invoiced(&self.state().await?, false)),
+            Doing::Invoiced => return Ok(is_invoiced(&self.state().await?, false)),
             Doing::Paid => return self.paid(false).await,
             Doing::Refund => self.refund().await?,
             Doing::Refunded => return self.refunded().await,
@@ -123,7 +123,7 @@ impl Play<'_> {
                 let path = format!("/_sim/installations/{}", self.installation);
                 self.control().act("DELETE", &path, Some("demo/uninstall"), &json!({})).await?;
             }
-            Doing::FinalInvoiced => return Ok(self.is_invoiced(&self.state().await?, true)),
+            Doing::FinalInvoiced => return Ok(is_invoiced(&self.state().await?, true)),
             Doing::Finalized => return self.finalized().await,
             Doing::Settled => return audit::settled(self.local, &self.installation).await,
         }
@@ -249,11 +249,6 @@ impl Play<'_> {
         Ok(if plan == SCALE { Ok(()) } else { Err(format!("after the change Vercel shows the plan {plan:?}")) })
     }
 
-    fn is_invoiced(&self, state: &State, is_final: bool) -> Result<(), String> {
-        let which = if is_final { "final invoice" } else { "invoice" };
-        state.invoice(is_final).map(|_| ()).ok_or_else(|| format!("there is no {which} at Vercel"))
-    }
-
     async fn paid(&self, is_final: bool) -> anyhow::Result<Result<(), String>> {
         let state = self.state().await?;
         let Some(invoice) = state.invoice(is_final) else { return Ok(Err("there is no invoice to pay".to_owned())) };
@@ -296,6 +291,11 @@ impl Play<'_> {
     }
 }
 
+fn is_invoiced(state: &State, is_final: bool) -> Result<(), String> {
+    let which = if is_final { "final invoice" } else { "invoice" };
+    state.invoice(is_final).map(|_| ()).ok_or_else(|| format!("there is no {which} at Vercel"))
+}
+
 /// What an act came to, from the script and the readings alone: a run that was killed says the same.
 pub(super) fn outcome(doing: Doing, readings: &[Reading]) -> String {
     match doing {
@@ -308,7 +308,7 @@ pub(super) fn outcome(doing: Doing, readings: &[Reading]) -> String {
             let (from, to) = (instant(hour - 23, SignedDuration::ZERO), instant(hour + 1, SignedDuration::ZERO));
             let within = |at: Timestamp| at >= from && at < to;
             let count = readings.iter().filter(|reading| within(reading.at)).count();
-            format!("{count} readings, 24 pushes")
+            format!("{count} readings, pushed to Vercel hourly")
         }
         Doing::Rotate => {
             format!("asked for {}, the old secrets stay good for {GRACE_HOURS} h", RESOURCES[ROTATED].name)

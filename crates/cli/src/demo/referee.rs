@@ -118,13 +118,13 @@ fn line(resource: usize, plan: &str, price: i128, quantity: i128) -> Option<Line
 pub fn bill(segments: &[Segment], readings: &[Reading], period: Period) -> Vec<Line> {
     let mut lines: Vec<Line> = segments.iter().filter_map(|segment| fixed(segment, period)).collect();
     for resource in 0..RESOURCES.len() {
-        let of_scale = |segment: &&Segment| segment.resource == resource && segment.plan == SCALE;
-        let on_scale: Vec<&Segment> = segments.iter().filter(of_scale).collect();
+        let is_metered = |segment: &&Segment| segment.resource == resource && segment.plan == SCALE;
+        let metered: Vec<&Segment> = segments.iter().filter(is_metered).collect();
         let counts = |reading: &&Reading| {
             reading.resource == resource
                 && reading.at >= period.start
                 && reading.at < period.end
-                && on_scale.iter().any(|segment| covers(segment, reading.at))
+                && metered.iter().any(|segment| covers(segment, reading.at))
         };
         let measured: Vec<&Reading> = readings.iter().filter(counts).collect();
         for (meter, tiers) in [(Meter::Queries, &QUERIES[..]), (Meter::Storage, &STORAGE), (Meter::Egress, &EGRESS)] {

@@ -14,7 +14,10 @@ const PAGES_MAX: usize = 20;
 
 /// An installation.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct InstallationRow {
+    /// How many pushes of interim data were accepted.
+    pub(super) interim_count: i64,
     pub(super) life: String,
 }
 

@@ -137,7 +137,9 @@ impl DemoProvisioner {
             return json!({});
         }
         let secrets = self.secrets(resource, version);
-        secrets.iter().for_each(|(_, value)| self.0.canaries.tell(value));
+        for (_, value) in &secrets {
+            self.0.canaries.tell(value);
+        }
         let secrets: Vec<Value> =
             secrets.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         json!({ "status": "ready", "secrets": secrets })

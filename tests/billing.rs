@@ -113,7 +113,7 @@ async fn a_batch_counts_once_whatever_its_repeats_are_called() {
     ];
     let call = world.partner_call("usage.recorded", "/partner/usage", &installation, &usage("b1", &readings));
     let got = world.send_partner(&call).await;
-    got.is(200, &json!({ "batchId": "b1", "accepted": 2, "refused": [] }));
+    got.is(200, &json!({ "batchId": "b1", "accepted": 2, "refused": [], "refusedCount": 0 }));
     let wanted = [("queries".to_owned(), "1000.5".to_owned()), ("storage_gb".to_owned(), "7.5".to_owned())];
     assert_eq!(totals(&world, &installation, "S#2#").await, wanted);
     // The same delivery.
@@ -124,7 +124,7 @@ async fn a_batch_counts_once_whatever_its_repeats_are_called() {
     for wait in ["0s", "6m", "20d"] {
         world.advance(wait).await;
         let got = world.report(&installation, "b1", &readings).await;
-        got.is(200, &json!({ "batchId": "b1", "accepted": 2, "refused": [] }));
+        got.is(200, &json!({ "batchId": "b1", "accepted": 2, "refused": [], "refusedCount": 0 }));
         assert_eq!(totals(&world, &installation, "S#2#").await, wanted);
     }
     // Another batch under the same name, and another body under the same delivery.
@@ -165,7 +165,7 @@ async fn readings_are_refused_one_by_one_with_their_reason() {
     let world = World::open().await;
     let (installation, id) = world.customer(SCALE).await;
     let (_, foreign) = world.customer(SCALE).await;
-    // Four periods end within the month, and three of them are remembered.
+    // Four periods end within the month: what is late for them counts all the same.
     for _ in 0..4 {
         world.advance("1h").await;
         close(&world, &installation, json!({})).await.expect(202);
@@ -186,15 +186,15 @@ async fn readings_are_refused_one_by_one_with_their_reason() {
         reading("ahead", &id, "queries", "2027-01-30T00:05:01Z"),
         reading("just ahead", &id, "queries", "2027-01-30T00:05:00Z"),
         reading("before it was", &late, "queries", "2027-01-29T23:59:59Z"),
-        reading("forgotten", &id, "queries", "2027-01-01T00:30:00Z"),
+        reading("late", &id, "queries", "2027-01-01T00:30:00Z"),
     ]);
     let data = json!({ "batchId": "b", "readings": readings });
     let got = world.partner("usage.recorded", "/partner/usage", &installation, data).await.expect(200);
     let refused = |id: &str, reason: &str| json!({ "id": id, "reason": reason });
-    let wanted = json!({ "batchId": "b", "accepted": 2, "refused": [
+    let wanted = json!({ "batchId": "b", "accepted": 3, "refusedCount": 8, "refused": [
         refused("good", "duplicate_id"), refused("", "invalid_id"), refused(&"x".repeat(129), "invalid_id"),
         refused("foreign", "unknown_resource"), refused("nobody", "unknown_resource"), refused("meter", "unknown_meter"),
-        refused("ahead", "in_future"), refused("before it was", "no_plan"), refused("forgotten", "no_period"),
+        refused("ahead", "in_future"), refused("before it was", "no_plan"),
     ] });
     assert_eq!(got.body, wanted);
     assert_eq!(totals(&world, &installation, "S#2#").await, [("queries".to_owned(), "2".to_owned())]);
@@ -782,7 +782,7 @@ async fn refunds_are_one_at_a_time_and_never_more_than_was_paid() {
     refund(&world, &installation, 1, "20.00").await.expect(202);
     refund(&world, &installation, 1, "1.00").await.is_problem(409, "conflict");
     world.advance("1h").await;
-    refund(&world, &installation, 1, "1.00").await.is_problem(409, "conflict");
+    refund(&world, &installation, 1, "1.00").await.is_problem(422, "unprocessable");
     assert_eq!(balance(&world, &installation, Account::Settled).await, "0.00");
     world.close().await;
 }
@@ -825,12 +825,17 @@ async fn a_refund_goes_to_vercel_once_and_into_the_ledger_once() {
     for (account, amount) in [(Account::Refunds, "5.00"), (Account::Settled, "15.00"), (Account::Receivable, "0.00")] {
         assert_eq!(balance(&world, &installation, account).await, amount, "{account}");
     }
-    // The repeat, signed anew, is the same refund; a new one of the same invoice is refused.
+    // The repeat, signed anew, is the same refund.
     let committed = world.committed();
     let call = world::partner::Call { at: world.now(), ..call };
     assert_eq!(world.send_partner(&call).await.expect(202).body, got.body);
     assert_eq!(world.committed(), committed);
-    world.send_partner(&ask("1.00", "more")).await.is_problem(409, "conflict");
+    // Another one is another one, up to what is left.
+    world.send_partner(&ask("15.01", "more")).await.is_problem(422, "unprocessable");
+    world.send_partner(&ask("1.00", "more")).await.expect(202);
+    world.advance("1h").await;
+    assert_eq!(balance(&world, &installation, Account::Refunds).await, "6.00");
+    assert_eq!(world.stored_invoice(&installation, 1).await.booked_refunds.to_string(), "6.00");
     world.close().await;
 }
 

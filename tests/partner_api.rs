@@ -13,7 +13,7 @@ use world::got::{Got, text};
 use world::provisioner::Mood;
 use world::table::resource_id;
 use world::vercel::{Call, sha256};
-use world::{FREE, PRODUCT, SCALE, TEAM, World};
+use world::{FREE, ORG, PRODUCT, SCALE, Setup, TEAM, World, with_org};
 
 /// How often a waiting caller of the same request looks again.
 const POLL: Duration = Duration::from_millis(100);
@@ -127,18 +127,22 @@ async fn upserts_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn an_installation_is_read_back_with_its_plan_and_changes_it() {
-    let world = World::open().await;
+    let world = World::with(Setup { catalog: Some(&with_org()), ..Setup::default() }).await;
     let installation = world.install().await;
     let read = || Call::new("GET", at(&installation)).of(&installation).system();
     world.vercel(read()).await.is(200, &json!({}));
     let change =
         |plan: &str| Call::new("PATCH", at(&installation)).of(&installation).body(json!({ "billingPlanId": plan }));
-    let got = twice(&world, change(TEAM), "plan").await.expect(200);
-    assert_eq!(got.body["billingPlan"]["id"], TEAM);
+    let got = twice(&world, change(ORG), "plan").await.expect(200);
+    assert_eq!(got.body["billingPlan"]["id"], ORG);
     assert_eq!(world.vercel(read()).await.body, got.body);
-    world.vercel(change("no-such-plan")).await.is_envelope(400, "validation_error");
-    world.vercel(change(FREE).key("plan")).await.is_envelope(409, "idempotency_key_reused");
-    assert_eq!(world.installation(&installation).await.plan.as_ref().unwrap().as_str(), TEAM);
+    // A plan of resources is none of an installation's.
+    for plan in ["no-such-plan", TEAM] {
+        world.vercel(change(plan)).await.is_envelope(400, "validation_error");
+    }
+    let other = Call::new("PATCH", at(&installation)).of(&installation).body(json!({})).key("plan");
+    world.vercel(other).await.is_envelope(409, "idempotency_key_reused");
+    assert_eq!(world.installation(&installation).await.plan.as_ref().unwrap().as_str(), ORG);
     let unknown =
         Call::new("GET", at("icfg_new")).system().and(&json!({ "claims": { "installation_id": "icfg_new" } }));
     world.vercel(unknown).await.is_envelope(404, "not_found");
@@ -430,7 +434,7 @@ async fn a_rotation_hands_vercel_the_new_secrets_and_later_kills_the_old() {
     let live = || world.local.provisioner.live_versions(&resource).into_iter().collect::<Vec<_>>();
     assert_eq!(live(), [1, 2], "the old ones stay good");
     let stored = world.records::<Credentials>(&installation, "C#").await;
-    assert_eq!((stored[0].secrets_version, stored[0].confirmed_version), (2, 2));
+    assert_eq!((stored[0].secrets_version, stored[0].confirmed_revision), (2, 2));
     // Two hours and the longest call after Vercel confirmed, and not before.
     world.advance("2h").await;
     world.cron("/cron/secrets").await;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tradepost_cli::development;
 use world::partner::{key_without, usage};
 use world::vercel::Call;
-use world::{FREE, World};
+use world::{FREE, ORG, Setup, World, with_org};
 
 /// Which tokens a route takes (spec B, the Auth column).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +105,7 @@ fn body_of(method: &str, path: &str) -> Value {
             json!({ "productId": world::PRODUCT, "name": "more", "billingPlanId": FREE, "metadata": {} })
         }
         ("POST", Some("rotate")) => json!({ "delayOldSecretsExpirationHours": 0 }),
-        ("PATCH", Some("{installation}")) => json!({ "billingPlanId": world::TEAM }),
+        ("PATCH", Some("{installation}")) => json!({ "billingPlanId": ORG }),
         ("PATCH", _) => json!({ "name": "renamed" }),
         _ => Value::Null,
     }
@@ -147,7 +147,7 @@ fn spoils(now: i64) -> Vec<(&'static str, Value)> {
 
 #[tokio::test]
 async fn a_token_that_is_not_vercels_opens_no_route_of_the_partner_api() {
-    let world = World::open().await;
+    let world = World::with(Setup { catalog: Some(&with_org()), ..Setup::default() }).await;
     let (installation, resource) = world.customer(FREE).await;
     let quiet = Quiet::begin(&world).await;
     let now = world.now().as_second();
@@ -171,7 +171,7 @@ async fn a_token_that_is_not_vercels_opens_no_route_of_the_partner_api() {
 
 #[tokio::test]
 async fn a_token_of_another_installation_role_or_style_is_forbidden() {
-    let world = World::open().await;
+    let world = World::with(Setup { catalog: Some(&with_org()), ..Setup::default() }).await;
     let (installation, resource) = world.customer(FREE).await;
     let (stranger, _) = world.customer(FREE).await;
     let quiet = Quiet::begin(&world).await;
@@ -253,7 +253,7 @@ async fn a_system_token_without_an_installation_sees_the_plans_of_a_product() {
 /// The tables above are about callers that are refused: this shows that the calls in them are otherwise good.
 #[tokio::test]
 async fn the_calls_of_the_tables_are_good_but_for_their_callers() {
-    let world = World::open().await;
+    let world = World::with(Setup { catalog: Some(&with_org()), ..Setup::default() }).await;
     for (method, path, takes) in PARTNER_API {
         for base in BASES {
             let (installation, resource) = world.customer(FREE).await;
@@ -319,7 +319,7 @@ fn data_of(kind: &str, installation: &str, resource: &str) -> Value {
     match kind {
         "usage.recorded" => usage("refused", &[(resource, "queries", world::BEGIN, "1")]),
         "resource.updated" => json!({ "resourceId": resource, "name": "renamed" }),
-        "installation.updated" => json!({ "planId": FREE }),
+        "installation.updated" => json!({ "planId": ORG }),
         "effects.query" => json!({ "effectIds": [] }),
         "provisioner.report" => {
             json!({ "operationId": "op", "fence": 9, "resourceId": resource, "status": "suspended" })
@@ -338,7 +338,7 @@ fn data_of(kind: &str, installation: &str, resource: &str) -> Value {
 
 #[tokio::test]
 async fn a_partner_call_that_is_not_rightly_signed_is_refused() {
-    let world = World::open().await;
+    let world = World::with(Setup { catalog: Some(&with_org()), ..Setup::default() }).await;
     let (installation, resource) = world.customer(FREE).await;
     world.advance("1h").await;
     let quiet = Quiet::begin(&world).await;

@@ -52,6 +52,25 @@ pub const FREE: &str = "ledgerbase-free-1";
 pub const TEAM: &str = "ledgerbase-team-1";
 pub const SCALE: &str = "ledgerbase-scale-1";
 
+/// A plan of installation scope. No function is configured with one yet; what there is of it is tested.
+pub const ORG: &str = "ledgerbase-org-1";
+
+/// The repository's catalog with [`ORG`] in it.
+pub fn with_org() -> String {
+    let plan = r#"
+        [[product.plan]]
+        id = "ledgerbase-org-1"
+        name = "Org"
+        type = "subscription"
+        scope = "installation"
+        payment_method_required = false
+        period = "month"
+        upgrade = "immediate"
+        downgrade = "immediate"
+    "#;
+    format!("{}{plan}", development::CATALOG)
+}
+
 /// When every world begins.
 pub const BEGIN: &str = "2027-01-01T00:00:00Z";
 

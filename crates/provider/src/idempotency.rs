@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_store::{Key, Record, Stored, Write};
 
-use crate::edge::ApiError;
 use crate::edge::error::Code;
+use crate::edge::{ApiError, canonical};
 use crate::provider::{Deadline, Provider};
 use crate::state::{Origin, keys};
 
@@ -121,7 +121,7 @@ impl Identity {
         body: &[u8],
         nonce: u64,
     ) -> Result<Self, ApiError> {
-        let digest = keys::digest_of(&[body]);
+        let digest = canonical::digest(body);
         let Some(key) = key else {
             return Ok(Self { key: None, seed: format!("{route}#!{nonce:016x}"), digest });
         };
@@ -137,7 +137,7 @@ impl Identity {
     pub fn of_partner(key_id: &str, webhook_id: &str, body: &[u8]) -> Self {
         let name = &keys::digest_of(&[webhook_id.as_bytes()])[..40];
         let key = Key { pk: format!("K#{key_id}#{name}"), sk: "K".to_owned() };
-        Self { key: Some(key), seed: format!("partner#{key_id}#{name}"), digest: keys::digest_of(&[body]) }
+        Self { key: Some(key), seed: format!("partner#{key_id}#{name}"), digest: canonical::digest(body) }
     }
 
     /// The record of this request as finished; `None` where it has no key.

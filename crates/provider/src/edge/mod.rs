@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod canonical;
 pub mod error;
 pub mod layer;
 

@@ -21,6 +21,7 @@ use tradepost_store::{Stored, Write};
 
 use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
+use crate::edge::canonical;
 use crate::edge::error::{ApiError, Code, Problem};
 use crate::edge::layer::{self, note};
 use crate::flows::invoices::{archive, late};
@@ -31,7 +32,7 @@ use crate::metering::{
 };
 use crate::provider::Provider;
 use crate::signing::Scope;
-use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch, keys};
+use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch};
 
 /// The largest batch: it is kept as one item (400 KB in DynamoDB).
 pub const BATCH_BYTES_MAX: usize = 350 * 1024;
@@ -76,7 +77,7 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
 /// One try. `None`: something moved, read again.
 async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<Option<Answer>, ApiError> {
     let now = provider.clock.now();
-    let digest = keys::digest_of(&[call.data.get().as_bytes()]);
+    let digest = canonical::digest(call.data.get().as_bytes());
     let key = UsageBatch::key_of(&call.installation, &batch.batch_id);
     if let Some(known) = provider.store.get::<UsageBatch>(&key).await? {
         if known.digest != digest {

@@ -32,14 +32,15 @@ pub(super) async fn installation(
     let command: UpdateInstallation = body::parse_optional(&call.body)?;
     let of_installation =
         |plan: &PlanId| provider.catalog.plan(plan).is_some_and(|plan| plan.scope == Scope::Installation);
-    if let Some(plan) = command.billing_plan_id.as_ref().filter(|plan| !of_installation(plan)) {
-        return Err(unknown_plan(plan).into());
-    }
     for _ in 0..RACES_MAX {
+        let stored = flows::active(&provider, id).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
             return Ok(respond(&provider, id, answer).await?);
         }
-        let mut stored = flows::active(&provider, id).await?;
+        let mut stored = stored?;
+        if let Some(plan) = command.billing_plan_id.as_ref().filter(|plan| !of_installation(plan)) {
+            return Err(unknown_plan(plan).into());
+        }
         if command.billing_plan_id.is_some() {
             stored.item.plan.clone_from(&command.billing_plan_id);
         }

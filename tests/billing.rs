@@ -6,6 +6,7 @@
 mod world;
 
 use serde_json::{Value, json};
+use tradepost_marketplace::money::Money;
 use tradepost_provider::ledger::{Account, Balances};
 use tradepost_provider::state::{
     InstallationStatus, InvoicePhase, LedgerEntry, MeterTotal, PushFailed, RefundPhase, UsageBatch,
@@ -761,6 +762,64 @@ async fn two_schedulers_close_a_period_once() {
     assert_eq!((closed, &a["failed"], &b["failed"]), (1, &json!(0), &json!(0)));
     assert_eq!(bills(&world, &installation).await, [bill("20.00", "pending")]);
     paid(&world).await;
+    world.close().await;
+}
+
+/// A reading that meets the close is in the invoice or an adjustment of the next one: never in neither, never in both.
+#[tokio::test]
+async fn a_reading_that_races_the_close_is_charged_once() {
+    for _ in 0..4 {
+        let world = World::open().await;
+        let (installation, id) = world.customer(SCALE).await;
+        world.report(&installation, "b0", &[(&id, "queries", world::BEGIN, "100000")]).await.expect(200);
+        world.advance_to(JANUARY_CLOSES).await;
+        let batches = ["b1", "b2", "b3"];
+        let report = |batch: &'static str| {
+            let (world, installation, id) = (&world, &installation, &id);
+            async move { world.report(installation, batch, &[(id, "queries", "2027-01-31T00:00:00Z", "40000")]).await }
+        };
+        let (cron, a, b, c) =
+            tokio::join!(world.cron("/cron/invoices"), report(batches[0]), report(batches[1]), report(batches[2]));
+        assert_eq!(cron["closed"], 1);
+        for (batch, got) in batches.into_iter().zip([a, b, c]) {
+            if got.status == 200 {
+                continue;
+            }
+            // In a moment, it says: the partner comes again.
+            got.is_problem(409, "operation_in_progress");
+            assert!(!got.header("retry-after").is_empty());
+            report(batch).await.expect(200);
+        }
+        let invoiced = bills(&world, &installation).await.remove(0).0;
+        let charged: Money = invoiced.parse().unwrap();
+        let carried: i64 = world.installation(&installation).await.carried.iter().map(|it| it.cents).sum();
+        assert_eq!(charged.cents() + carried, 500 + 300, "{invoiced} invoiced, {carried} cents carried");
+        paid(&world).await;
+        world.close().await;
+    }
+}
+
+/// The invoice can be read no more when we come to it: the token died with the last payment. What Vercel's signed events
+/// said of it is booked, each fact.
+#[tokio::test]
+async fn what_happened_while_vercel_could_not_be_read_is_booked_in_the_end() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    world.advance("10d").await;
+    world.uninstall(&installation).await;
+    world.advance("6h").await;
+    world.cron("/cron/invoices").await;
+    let down = json!({ "kind": "status", "status": 500 });
+    world.vercel_fails(json!([{ "match": { "method": "GET", "path": "*/billing/invoices/*" }, "fault": down }])).await;
+    paid(&world).await;
+    let stored = world.stored_invoice(&installation, 1).await;
+    assert_eq!((stored.phase, stored.booked_paid), (InvoicePhase::Submitted, false));
+    assert_eq!(world.waiting(&installation).await.len(), 2, "what was sent, and what was paid");
+    assert_eq!(world.state(&installation).await["installations"][0]["life"], "finalized");
+    world.vercel_heals().await;
+    world.sweep().await;
+    assert_eq!(world.stored_invoice(&installation, 1).await.phase, InvoicePhase::Paid);
+    assert_eq!(balance(&world, &installation, Account::Settled).await, "6.45");
     world.close().await;
 }
 

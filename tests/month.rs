@@ -175,9 +175,8 @@ fn no_secret_of_the_month_is_in_a_log_line_or_in_a_byte_of_the_store() {
     places.push(("the log".to_owned(), output.stderr));
     places.push(("the output".to_owned(), output.stdout));
     for (name, bytes) in &places {
-        for secret in &secrets {
-            assert!(!contains(bytes, secret), "{name} contains a secret that begins with {:.6}", secret);
-        }
+        let found = secrets.iter().filter(|secret| contains(bytes, secret)).count();
+        assert_eq!(found, 0, "so many secrets stand in {name}");
     }
     // The search finds what is there: a resource's name is in the store.
     assert!(places.iter().any(|(_, bytes)| contains(bytes, "orders")), "the search finds nothing");

@@ -679,6 +679,32 @@ async fn a_refused_change_changes_nothing() {
     world.close().await;
 }
 
+/// A provisioner that breaks its contract: a resource without secrets is good for nothing, and taken back.
+#[tokio::test]
+async fn a_provisioner_that_answers_without_secrets_is_not_believed() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let call = provision(&installation, &order("orders", TEAM)).key("p1");
+    world.provisioner.next(Mood::Says(json!({ "status": "ready" })));
+    world.vercel(call.clone()).await.is_envelope(500, "internal");
+    assert_eq!((world.local.provisioner.resources(), world.provisioner.count("delete")), (0, 1));
+    assert_eq!(world.installation(&installation).await.resources_live, 0);
+    world.vercel(call).await.is_envelope(409, "conflict");
+    let id =
+        text(&world.vercel(provision(&installation, &order("orders", TEAM)).key("p2")).await.expect(200).body["id"]);
+    world.provisioner.next(Mood::Says(json!({})));
+    let rotate = Call::new("POST", format!("{}/{id}/secrets/rotate", resources(&installation))).of(&installation);
+    world.vercel(rotate.body(json!({})).key("r1")).await.is_envelope(422, "unprocessable");
+    let stored = world.records::<Credentials>(&installation, "C#").await;
+    assert_eq!(stored[0].secrets_version, 1);
+    // What is no answer at all is no answer: 503, and the same order again.
+    world.provisioner.next(Mood::Says(json!([])));
+    let rename = || Call::new("PATCH", format!("{}/{id}", resources(&installation))).of(&installation);
+    world.vercel(rename().body(json!({ "name": "x" })).key("u1")).await.is_envelope(503, "unavailable");
+    world.vercel(rename().body(json!({ "name": "x" })).key("u1")).await.expect(200);
+    world.close().await;
+}
+
 #[tokio::test]
 async fn two_callers_of_the_same_provision_get_one_resource_and_one_answer() {
     let world = World::open().await;

@@ -27,7 +27,7 @@ pub async fn left(world: &World, wanted: &[&str]) {
     assert_eq!(effects, wanted, "what is left in the outbox");
 }
 
-/// Every fault that was armed for a number of times has struck so often, and the store has none.
+/// Every fault that was armed for a number of times has struck so often.
 pub async fn faults_are_spent(world: &World) {
     let armed = world.control("GET", "/_sim/faults", Value::Null).await.expect(200).body;
     for fault in armed.as_array().unwrap() {
@@ -35,6 +35,12 @@ pub async fn faults_are_spent(world: &World) {
         let spent = fault.get("times").and_then(Value::as_u64).map_or(fired > 0, |times| fired == times);
         assert!(spent, "a fault was armed and not spent: {fault}");
     }
+}
+
+/// Every request in either direction has ended.
+pub async fn nothing_runs(world: &World) {
+    let open: Vec<_> = world.log_since(0).await.into_iter().filter(|row| row.outcome == "open").collect();
+    assert!(open.is_empty(), "requests that have not ended: {open:#?}");
 }
 
 fn money(value: &Value) -> Money {

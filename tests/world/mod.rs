@@ -4,8 +4,8 @@
 //!
 //! A test opens a [`World`], acts as Vercel ([`vercel`]), as a partner system ([`partner`]) or as the scheduler
 //! ([`World::cron`]), looks at the table ([`table`]) and closes the world. Time is advanced, never awaited.
-//! [`World::close`] fails the test that leaves an effect in the outbox, an operation on a resource, a fault unspent,
-//! or a ledger that differs from what Vercel has; a world that is dropped without it fails, too.
+//! [`World::close`] fails the test that leaves an effect in the outbox, an operation on a resource, a fault unspent, a
+//! request running, or a ledger that differs from what Vercel has; a world that is dropped without it fails, too.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the world")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
@@ -227,6 +227,7 @@ impl World {
         audit::left(&self, effects).await;
         audit::faults_are_spent(&self).await;
         audit::books(&self).await;
+        audit::nothing_runs(&self).await;
         self.provisioner.is_spent();
         if let Some(repeats) = &self.repeats {
             let counts = repeats.counts();

@@ -1,6 +1,7 @@
 //! The provisioner in front of the demo's: writes down every order, and fails on demand.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -33,6 +34,7 @@ struct Inner {
     orders: Mutex<Vec<Value>>,
     held: watch::Sender<usize>,
     go: Semaphore,
+    answered: AtomicUsize,
 }
 
 /// A handle on it.
@@ -46,7 +48,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl StandIn {
     pub fn before(demo: Router) -> Self {
         let (moods, orders) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { demo, moods, orders, held: watch::Sender::new(0), go: Semaphore::new(0) }))
+        let (held, go, answered) = (watch::Sender::new(0), Semaphore::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Inner { demo, moods, orders, held, go, answered }))
     }
 
     pub fn router(&self) -> Router {
@@ -78,11 +81,12 @@ impl StandIn {
         self.0.go.add_permits(1);
     }
 
-    /// Fails if a mood was armed that no order met.
+    /// Fails if a mood was armed that no order met, or an order is still being carried out.
     #[track_caller]
     pub fn is_spent(&self) {
         let left = lock(&self.0.moods);
         assert!(left.is_empty(), "moods of the provisioner that no order met: {left:?}");
+        assert_eq!(self.0.answered.load(Ordering::SeqCst), lock(&self.0.orders).len(), "orders, and those answered");
     }
 
     async fn carry_out(&self, request: Request) -> Response {
@@ -101,6 +105,12 @@ async fn take(State(stand_in): State<StandIn>, request: Request) -> Response {
     lock(&stand_in.0.orders).push(order);
     let mood = lock(&stand_in.0.moods).pop_front();
     let request = Request::from_parts(parts, Body::from(body));
+    let response = answer(&stand_in, mood, request).await;
+    stand_in.0.answered.fetch_add(1, Ordering::SeqCst);
+    response
+}
+
+async fn answer(stand_in: &StandIn, mood: Option<Mood>, request: Request) -> Response {
     match mood {
         None => stand_in.carry_out(request).await,
         Some(Mood::Down) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -22,7 +22,7 @@
 mod guard;
 mod lambda;
 mod localhost;
-mod log;
+pub mod log;
 mod place;
 mod vercel;
 

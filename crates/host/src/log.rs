@@ -4,32 +4,46 @@
 use std::panic::PanicHookInfo;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use tradepost_marketplace::doors::Environment;
 
 /// `error`, `warn`, `info`, `debug` or `trace`, also per crate: `info,tradepost_provider=debug`.
-const VARIABLE: &str = "TRADEPOST_LOG";
+pub const VARIABLE: &str = "TRADEPOST_LOG";
 const LEVEL_DEFAULT: &str = "info";
 
-/// Once in a process, before anything logs.
+/// A function's logs, once in a process, before anything logs.
 pub(crate) fn init(environment: &dyn Environment) -> anyhow::Result<()> {
-    let filter = filter(environment)?;
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(std::io::stdout)
-        .try_init()
-        .map_err(|error| anyhow::anyhow!("the log is set up already: {error}"))?;
+    start(environment, LEVEL_DEFAULT, std::io::stdout)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
-fn filter(environment: &dyn Environment) -> anyhow::Result<EnvFilter> {
-    let directives = environment.var(VARIABLE).unwrap_or_else(|| LEVEL_DEFAULT.to_owned());
-    EnvFilter::try_new(&directives)
+/// JSON lines to a writer, from `default` on unless [`VARIABLE`] says otherwise.
+pub fn start<W>(environment: &dyn Environment, default: &str, writer: W) -> anyhow::Result<()>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_max_level(LevelFilter::TRACE)
+        .with_writer(writer)
+        .finish();
+    let started = lines.with(filter(environment, default)?).try_init();
+    started.map_err(|error| anyhow::anyhow!("the log is set up already: {error}"))
+}
+
+/// Levels by crate; not `EnvFilter`, whose patterns of span fields cost a regular expression engine.
+fn filter(environment: &dyn Environment, default: &str) -> anyhow::Result<Targets> {
+    let directives = environment.var(VARIABLE).unwrap_or_else(|| default.to_owned());
+    directives
+        .parse()
         .with_context(|| format!("{VARIABLE} is {directives:?}, which is not a log level such as info or debug"))
 }
 
@@ -54,9 +68,9 @@ mod tests {
 
     #[test]
     fn the_level_is_info_unless_told_and_a_wrong_one_names_the_variable() {
-        assert_eq!(filter(&Level("")).unwrap().to_string(), "info");
-        assert_eq!(filter(&Level("warn")).unwrap().to_string(), "warn");
-        let error = filter(&Level("info,tradepost=shout")).unwrap_err();
+        assert_eq!(filter(&Level(""), LEVEL_DEFAULT).unwrap().to_string(), "info");
+        assert_eq!(filter(&Level("warn"), LEVEL_DEFAULT).unwrap().to_string(), "warn");
+        let error = filter(&Level("info,tradepost=shout"), LEVEL_DEFAULT).unwrap_err();
         assert!(format!("{error:#}").starts_with("TRADEPOST_LOG is \"info,tradepost=shout\""), "{error:#}");
     }
 }

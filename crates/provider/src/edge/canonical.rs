@@ -1,7 +1,7 @@
 //! Bodies as they are compared: the same JSON, however it is written.
 //!
 //! Objects are sorted by key and white space is dropped; numbers and strings keep their text, so that no two
-//! amounts become one. What is not JSON, or is nested deeper than [`DEPTH_MAX`], counts byte for byte.
+//! amounts become one. What is not JSON, or is nested deeper than `DEPTH_MAX`, counts byte for byte.
 
 use std::collections::BTreeMap;
 

@@ -74,7 +74,7 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
             http.method = method,
             http.route = route,
             http.status = response.status().as_u16(),
-            duration_ms = provider.lease.now().duration_since(started).as_millis().to_string(),
+            duration_ms = u64::try_from(provider.lease.now().duration_since(started).as_millis()).unwrap_or(0),
             notes = fields,
             "request"
         );

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::money::Money;
 use tradepost_marketplace::wire::Period;
 use tradepost_store::{Stored, Write};
 
@@ -19,9 +20,7 @@ use crate::pricing::{self, Settlement};
 use crate::provider::Provider;
 use crate::state::installation::CLOSED_PERIODS_MAX;
 use crate::state::keys;
-use crate::state::{
-    CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet,
-};
+use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry};
 
 /// What carried small amounts are called on the next invoice.
 const CARRIED_NAME: &str = "Carried over from earlier periods";
@@ -110,16 +109,12 @@ pub(super) async fn prepare(
     let mut writes = Vec::new();
     let mut owed = Vec::new();
     let invoice = if settlement.is_invoiced {
-        let number = installation.invoice_next;
-        installation.invoice_next += 1;
-        let lines = lines::write(provider, &id, number, &settlement.items, &settlement.discounts).await?;
-        let mut invoice = draft(&id, number, period, now)?;
-        invoice.total = settlement.total;
-        invoice.carried_in_cents = settlement.carried_in.cents();
-        invoice.is_final = is_last;
-        invoice.lines = lines;
+        let invoice = InvoiceRecord {
+            is_final: is_last,
+            ..invoice(provider, &mut installation, &settlement, period, now).await?
+        };
         writes.push(Write::create(&invoice)?);
-        owed.push(What::SubmitInvoice { number });
+        owed.push(What::SubmitInvoice { number: invoice.number });
         Some(invoice)
     } else {
         let cause = format!("{id}.p{}", period.start.as_millisecond());
@@ -142,7 +137,40 @@ pub(super) async fn prepare(
     Ok(Closing { writes, owed, id, settlement, invoice })
 }
 
-fn draft(id: &InstallationId, number: u32, period: Period, now: Timestamp) -> Result<InvoiceRecord, ApiError> {
+/// Prepares a rehearsal (spec F, "Test mode"): what a close now would come to is submitted as a test invoice. It
+/// closes nothing, carries nothing, and is in no ledger.
+pub(super) async fn rehearse(
+    provider: &Provider,
+    slice: &Slice,
+    period: Period,
+    now: Timestamp,
+) -> Result<Closing, ApiError> {
+    let stored = &slice.installation;
+    let bill = slice.bill(&provider.catalog, period, period::invoice_date(period)).map_err(ApiError::internal)?;
+    let settlement = pricing::settle(&bill, &stored.carried_for_pricing(), false).map_err(ApiError::internal)?;
+    if !settlement.is_invoiced {
+        return Err(ApiError::conflict("the period comes to less than 0.50: there is nothing to submit"));
+    }
+    let mut installation = stored.item.clone();
+    let invoice = invoice(provider, &mut installation, &settlement, period, now).await?;
+    let invoice = InvoiceRecord { is_test: true, carried_in_cents: 0, ..invoice };
+    let writes = vec![Write::create(&invoice)?, Write::replace(&installation, stored.version)?];
+    let owed = vec![What::SubmitInvoice { number: invoice.number }];
+    Ok(Closing { writes, owed, id: stored.id.clone(), settlement, invoice: Some(invoice) })
+}
+
+/// The installation's next invoice. Writes its lines.
+async fn invoice(
+    provider: &Provider,
+    installation: &mut Installation,
+    settlement: &Settlement,
+    period: Period,
+    now: Timestamp,
+) -> Result<InvoiceRecord, ApiError> {
+    let number = installation.invoice_next;
+    installation.invoice_next += 1;
+    let id = &installation.id;
+    let lines = lines::write(provider, id, number, &settlement.items, &settlement.discounts).await?;
     Ok(InvoiceRecord {
         installation: id.clone(),
         number,
@@ -152,14 +180,14 @@ fn draft(id: &InstallationId, number: u32, period: Period, now: Timestamp) -> Re
         period_start: period.start,
         period_end: period.end,
         invoice_date: period::invoice_date(period),
-        total: tradepost_marketplace::money::Money::ZERO,
-        carried_in_cents: 0,
+        total: settlement.total,
+        carried_in_cents: settlement.carried_in.cents(),
         is_final: false,
         is_test: false,
-        lines: LineSet::default(),
+        lines,
         booked_issued: false,
         booked_paid: false,
-        booked_refunds: tradepost_marketplace::money::Money::ZERO,
+        booked_refunds: Money::ZERO,
         refund: None,
         created_at: now,
     })

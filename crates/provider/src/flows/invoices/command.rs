@@ -5,13 +5,12 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use jiff::Unit;
 use serde::Deserialize;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::money::Money;
 use tradepost_store::{Stored, Write};
 
-use super::close::{begin, entry_write, prepare, tidy};
+use super::close::{begin, entry_write, prepare, rehearse, tidy};
 use super::{archive, lines};
 use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
@@ -36,6 +35,8 @@ const LINE_NAME_CHARS_MAX: usize = 200;
 struct Close {
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    test: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +72,8 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     Err(ApiError::busy(1).into())
 }
 
-/// Ends the open period now and invoices it; or, as a dry run, says what that would come to.
+/// Ends the open period now and invoices it; or says, as a dry run, what that would come to; or submits that as
+/// a test invoice and closes nothing.
 async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Result<Option<Answer>, ApiError> {
     // State first, then the record: they are written together, so new state means that the answer is there.
     let slice = slice::read(provider, &call.installation).await?;
@@ -82,14 +84,21 @@ async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Resul
     if !slice.installation.is_active() {
         return Err(ApiError::conflict("the installation was uninstalled"));
     }
-    let now = provider.clock.now().round(Unit::Millisecond)?;
+    let now = provider.clock.now();
     let open = slice.installation.open_period();
     // A period that is over and waits for its close is closed as it is.
-    let period = if open.end <= now { open } else { period::cut(open, now).ok_or_else(empty)? };
+    let is_over = slice.installation.closing.is_some() || open.end <= now;
+    let period = if is_over { open } else { period::cut(open, now).ok_or_else(empty)? };
     if command.dry_run {
         let bill = slice.bill(&provider.catalog, period, period::invoice_date(period)).map_err(ApiError::internal)?;
         let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
         return Answer::json(StatusCode::OK, &body).map(Some);
+    }
+    if command.test {
+        let rehearsal = rehearse(provider, &slice, period, now).await?;
+        let Some(done) = rehearsal.commit(provider, Some(&call.identity)).await? else { return Ok(None) };
+        outbox::deliver_all(provider, done.holds, call.deadline).await;
+        return Ok(Some(done.answer));
     }
     if slice.installation.closing.is_none() {
         begin(provider, &slice.installation, period.end).await?;

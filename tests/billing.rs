@@ -553,6 +553,35 @@ async fn a_period_is_closed_on_demand() {
     world.close().await;
 }
 
+/// A rehearsal is submitted as a test invoice: it closes nothing, charges nothing and is in no ledger.
+#[tokio::test]
+async fn an_invoice_is_rehearsed_without_closing_anything() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    let call = world.partner_call("invoice.close", "/partner/invoices", &installation, &json!({ "test": true }));
+    let got = world.send_partner(&call).await.expect(202);
+    assert_eq!(got.body["total"], "6.45");
+    let committed = world.committed();
+    assert_eq!(world.send_partner(&call).await.expect(202).body, got.body);
+    assert_eq!(world.committed(), committed);
+    let shown = async || {
+        let invoices = world.invoices(&installation).await;
+        invoices.iter().map(|it| (it["isTest"] == true, text(&it["total"]))).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, [(true, "6.45".to_owned())]);
+    assert_eq!(world.installation(&installation).await.open_period().end.to_string(), "2027-02-01T00:00:00Z");
+    paid(&world).await;
+    assert_eq!(world.records::<LedgerEntry>(&installation, "J#").await.len(), 0);
+    world.advance_to(JANUARY_CLOSES).await;
+    world.cron("/cron/invoices").await;
+    let mut invoices = shown().await;
+    invoices.sort();
+    assert_eq!(invoices, [(false, "20.00".to_owned()), (true, "6.45".to_owned())]);
+    paid(&world).await;
+    world.close().await;
+}
+
 #[tokio::test]
 async fn adjustments_go_to_the_next_invoice() {
     let world = World::open().await;

@@ -308,6 +308,38 @@ async fn a_busy_lane_fails_no_command() {
     world.close().await;
 }
 
+/// One lane, one delivery at a time: what comes meanwhile waits for its turn, and gets it from whoever is at work.
+#[tokio::test]
+async fn a_lane_delivers_one_effect_at_a_time() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let rotate = async || {
+        let data = json!({ "resourceId": id, "delayHours": 0 });
+        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
+    };
+    rotate().await.expect(202);
+    world.advance("2m").await;
+    // The old secrets are being killed when new ones come.
+    world.provisioner.next(Mood::Holds);
+    let meanwhile = async {
+        world.provisioner.holds(1).await;
+        let effects = effects(&rotate().await.expect(202));
+        assert_eq!(world.fates(&installation, &effects).await, [("pending".to_owned(), 0)]);
+        assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+        world.provisioner.let_go();
+        effects
+    };
+    let (report, effects) = tokio::join!(world.cron("/cron/secrets"), meanwhile);
+    assert_eq!(report["expired"], 1);
+    assert_eq!(world.fates(&installation, &effects).await, [("delivered".to_owned(), 0)]);
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 3));
+    // The order to kill was overtaken by the rotation's fence: it is given again.
+    assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, false)]);
+    world.sweep().await;
+    assert_eq!(live(&world, &id), [2, 3]);
+    world.close().await;
+}
+
 /// The process dies between the commit and the delivery.
 #[tokio::test]
 async fn what_was_committed_and_not_delivered_is_found_when_the_lease_is_over() {

@@ -398,6 +398,9 @@ async fn a_partner_call_must_be_about_its_path_and_its_installation() {
     let world = World::open().await;
     let (installation, resource) = world.customer(FREE).await;
     let (stranger, foreign) = world.customer(FREE).await;
+    let data = json!({ "resourceId": foreign, "name": "told" });
+    let told = world.partner("resource.updated", "/partner/events", &stranger, data).await.expect(202);
+    let foreign_effects = world::partner::effects(&told);
     let quiet = Quiet::begin(&world).await;
     let refused = async |kind: &str, route: &str, installation: &str, data: Value, status: u16, code: &str| {
         world.partner(kind, route, installation, data).await.is_problem(status, code);
@@ -429,8 +432,8 @@ async fn a_partner_call_must_be_about_its_path_and_its_installation() {
         refused(kind, route, "icfg_nowhere", data, 404, "not_found").await;
     }
     // A foreign effect is unknown, whatever became of it.
-    let foreign_effect = format!("{stranger}/state/-/installation_updated/1");
-    assert_eq!(world.fates(&installation, &[foreign_effect]).await, [("unknown".to_owned(), 0)]);
+    assert_eq!(world.fates(&stranger, &foreign_effects).await, [("delivered".to_owned(), 0)]);
+    assert_eq!(world.fates(&installation, &foreign_effects).await, [("unknown".to_owned(), 0)]);
     quiet.end(&world).await;
     world.close().await;
 }

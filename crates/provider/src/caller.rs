@@ -134,8 +134,6 @@ fn allow(claims: &Claims, path: Option<&str>, rule: Rule) -> Result<Option<Insta
 
 /// An authenticated call of a partner system. No `Debug`: the body may hold secrets.
 pub struct PartnerCall {
-    /// Which system.
-    pub key_id: String,
     /// On which installation.
     pub installation: InstallationId,
     /// What a repeat is recognised by.
@@ -146,8 +144,6 @@ pub struct PartnerCall {
     pub data: Box<RawValue>,
     /// Until when to answer.
     pub deadline: Deadline,
-    /// The whole body as it was signed.
-    pub body: Bytes,
 }
 
 impl PartnerCall {
@@ -193,8 +189,7 @@ pub async fn partner(
     note("installation", &installation_id);
     let identity = Identity::of_partner(key.id(), verified.id.as_str(), &body);
     let deadline = deadline_of(provider, &parts.extensions);
-    let key_id = key.id().to_owned();
-    Ok(PartnerCall { key_id, installation: installation_id, identity, kind, data, deadline, body })
+    Ok(PartnerCall { installation: installation_id, identity, kind, data, deadline })
 }
 
 /// The mark of a request that the platform's own scheduler made. Only [`mark_scheduled`] makes it, and only
@@ -207,11 +202,23 @@ pub fn mark_scheduled(extensions: &mut Extensions) {
     extensions.insert(Scheduled(()));
 }
 
+/// The least time a scheduled run needs: one call out, and writing down what came of it.
+const RUN_SECONDS_MIN: i64 = 15;
+
+/// A run that could do nothing must not look like one that had nothing to do.
+fn enough(provider: &Provider, deadline: Deadline) -> Result<Deadline, ApiError> {
+    if deadline.less(RUN_SECONDS_MIN).0 < provider.lease.now() {
+        tracing::error!("the function's timeout is too short for scheduled work; give it 30 s or more");
+        return Err(ApiError::unavailable("less than 15 s are left for a scheduled run"));
+    }
+    Ok(deadline)
+}
+
 /// Lets the scheduler in.
 pub fn scheduler(provider: &Provider, headers: &HeaderMap, extensions: &Extensions) -> Result<Deadline, ApiError> {
     let deadline = deadline_of(provider, extensions);
     if extensions.get::<Scheduled>().is_some() {
-        return Ok(deadline);
+        return enough(provider, deadline);
     }
     let shown = bearer(headers).unwrap_or_default().as_bytes();
     let good = provider.cron_secrets.iter().fold(false, |good, secret| {
@@ -219,7 +226,7 @@ pub fn scheduler(provider: &Provider, headers: &HeaderMap, extensions: &Extensio
         good | (same && !shown.is_empty())
     });
     if good {
-        Ok(deadline)
+        enough(provider, deadline)
     } else {
         Err(ApiError::new(Code::InvalidCronSecret, "the cron secret is missing or not valid"))
     }

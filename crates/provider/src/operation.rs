@@ -16,7 +16,6 @@
 //! - Two commands: the second finds a live operation and gets 409 with Retry-After. Two callers of the same
 //!   request: the second waits for the first one's answer.
 
-use http::StatusCode;
 use jiff::SignedDuration;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_store::{CommitError, Key, Record, Stored, Write};
@@ -200,6 +199,7 @@ fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent) -> Opera
         lease_until: after(provider.lease.now(), lease),
         intent,
         secrets_version: 0,
+        asked_at: provider.clock.now(),
         given_up: false,
         answers: None,
         sweep_at: after(provider.clock.now(), sweep),
@@ -229,6 +229,7 @@ async fn take_over(
     next.fence += 1;
     next.operation = Some(Operation {
         secrets_version: old.secrets_version,
+        asked_at: old.asked_at,
         given_up: old.given_up || give_up,
         answers: old.answers,
         ..operation(provider, &old.id, next.fence, old.intent)
@@ -259,7 +260,7 @@ pub async fn finish_abandoned(provider: &Provider, key: &Key, deadline: Deadline
 /// kept nor billed. A repeat of the request is told to ask anew.
 async fn give_up(provider: &Provider, resource: Stored<Resource>, deadline: Deadline) -> Result<(), ApiError> {
     let Some(operation) = resource.operation.clone() else { return Ok(()) };
-    let mut order = order(provider, &resource, &operation)?;
+    let mut order = order(&resource, &operation)?;
     order.operation_id = keys::derive_operation(&resource.installation, "give_up", &operation.id);
     order.kind = Kind::Delete;
     match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
@@ -287,7 +288,7 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
     let Some(operation) = resource.operation.clone() else {
         return Err(ApiError::internal("an operation is executed that is not there"));
     };
-    let order = order(provider, &resource, &operation)?;
+    let order = order(&resource, &operation)?;
     match provider.provisioner()?.send(&order, deadline.less(COMMIT_SECONDS)).await {
         Ok(done) if done.secrets.is_none() && matches!(order.kind, Kind::Create | Kind::Rotate) => {
             // Every repeat would be answered the same: better refused than stuck.
@@ -317,9 +318,9 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
     }
 }
 
-fn order(provider: &Provider, resource: &Resource, operation: &Operation) -> Result<Order, ApiError> {
+fn order(resource: &Resource, operation: &Operation) -> Result<Order, ApiError> {
     let intent = &operation.intent;
-    let now = provider.clock.now();
+    let asked_at = operation.asked_at;
     let metadata = intent.metadata.as_ref().unwrap_or(&resource.metadata).clone();
     Ok(Order {
         operation_id: operation.id.clone(),
@@ -328,8 +329,8 @@ fn order(provider: &Provider, resource: &Resource, operation: &Operation) -> Res
         installation_id: resource.installation.clone(),
         resource_id: resource.id.clone(),
         product_id: resource.product.clone(),
-        plan_id: intent.plan.clone().or_else(|| resource.plan_at(now).cloned()),
-        effective_at: apply::plan_change_at(resource, intent, now).filter(|at| *at > now),
+        plan_id: intent.plan.clone().or_else(|| resource.plan_at(asked_at).cloned()),
+        effective_at: apply::plan_change_at(resource, intent, asked_at).filter(|at| *at > asked_at),
         name: intent.name.as_ref().unwrap_or(&resource.name).clone(),
         metadata: serde_json::value::RawValue::from_string(metadata).map_err(ApiError::internal)?,
         secrets_version: operation.secrets_version,
@@ -384,6 +385,3 @@ pub fn must_be_live(resource: Option<&Resource>) -> Result<&Resource, ApiError> 
         _ => Err(ApiError::not_found("resource")),
     }
 }
-
-/// The status of a finished command for a partner system: accepted, with its effects.
-pub const ACCEPTED: StatusCode = StatusCode::ACCEPTED;

@@ -200,13 +200,17 @@ pub fn provider(environment: &dyn Environment, platform: Platform, needs: Needs)
 fn catalog(read: &Reader<'_>) -> Result<Catalog, SettingsError> {
     let text = read.optional("TRADEPOST_CATALOG");
     let text = text.as_deref().unwrap_or(DEMO_CATALOG);
-    let catalog = Catalog::parse(text).map_err(|error| read.invalid("TRADEPOST_CATALOG", error))?;
+    served_catalog(text).map_err(|why| read.invalid("TRADEPOST_CATALOG", why))
+}
+
+/// A catalog that this version can bill. Plans that are prepaid or of installation scope parse, but would be
+/// sold and never billed: refused.
+pub fn served_catalog(text: &str) -> Result<Catalog, String> {
+    let catalog = Catalog::parse(text).map_err(|error| error.to_string())?;
     let served = |plan: &&Plan| plan.kind == PlanType::Subscription && plan.scope == Scope::Resource;
     let plans = catalog.products().iter().flat_map(|product| &product.plans);
     if let Some(plan) = plans.into_iter().find(|plan| !served(plan)) {
-        // They would be sold and never billed.
-        let why = format!("plan {} is prepaid or of installation scope, which is not served yet", plan.id);
-        return Err(read.invalid("TRADEPOST_CATALOG", why));
+        return Err(format!("plan {} is prepaid or of installation scope, which is not served yet", plan.id));
     }
     Ok(catalog)
 }

@@ -38,10 +38,6 @@ pub enum Code {
     TooLarge,
     /// 422: understood, but impossible.
     Unprocessable,
-    /// 404: the resource's product, plan or meter is not in the catalog.
-    UnknownPlan,
-    /// 429: too many.
-    RateLimited,
     /// 503: a service we depend on does not answer; try again.
     Unavailable,
     /// 500: our fault.
@@ -50,7 +46,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for the test that compares them with the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 13] = [
         Self::ValidationError,
         Self::Unauthorized,
         Self::InvalidSignature,
@@ -62,8 +58,6 @@ impl Code {
         Self::IdempotencyKeyReused,
         Self::TooLarge,
         Self::Unprocessable,
-        Self::UnknownPlan,
-        Self::RateLimited,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -82,8 +76,6 @@ impl Code {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::TooLarge => "too_large",
             Self::Unprocessable => "unprocessable",
-            Self::UnknownPlan => "unknown_plan",
-            Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -95,11 +87,10 @@ impl Code {
             Self::ValidationError => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::InvalidSignature | Self::InvalidCronSecret => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownPlan => StatusCode::NOT_FOUND,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict | Self::OperationInProgress | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -215,7 +206,7 @@ impl ApiError {
     pub fn problem(&self) -> serde_json::Value {
         let status = self.code.status();
         serde_json::json!({
-            "type": format!("https://docs.tradepost.dev/errors#{}", self.code.as_str()),
+            "type": format!("urn:tradepost:error:{}", self.code.as_str()),
             "title": status.canonical_reason().unwrap_or("Error"),
             "status": status.as_u16(),
             "code": self.code.as_str(),

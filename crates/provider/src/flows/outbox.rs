@@ -15,6 +15,8 @@ use crate::outbox::{self, Sweep};
 use crate::provider::{Deadline, Provider};
 use crate::state::resource::OPERATIONS;
 
+/// What a sweep of the lanes leaves to the operations.
+const OPERATIONS_SECONDS: i64 = 5;
 /// How many operations one run takes up.
 const OPERATIONS_MAX: usize = 200;
 
@@ -38,7 +40,8 @@ struct Report {
 async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
     let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
     // Lanes first: a provisioner that hangs must not keep invoices and secrets from Vercel.
-    let lanes = outbox::sweep(&provider, deadline).await?;
+    // A part of the time is kept for operations: they would wait for ever behind lanes that are slow.
+    let lanes = outbox::sweep(&provider, deadline.less(OPERATIONS_SECONDS)).await?;
     let report = operations(&provider, deadline).await?;
     Ok(Json(Report { lanes, ..report }))
 }
@@ -46,7 +49,7 @@ async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Jso
 async fn operations(provider: &Provider, deadline: Deadline) -> Result<Report, ApiError> {
     let mut report = Report::default();
     for key in provider.store.due(OPERATIONS, provider.clock.now(), OPERATIONS_MAX).await? {
-        if provider.lease.now() >= deadline.less(10).0 {
+        if provider.lease.now() >= deadline.less(5).0 {
             break;
         }
         match finish_abandoned(provider, &key, deadline).await {

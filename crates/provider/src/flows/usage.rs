@@ -134,6 +134,20 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
             None => Write::create(&total)?,
         });
     }
+    let (record, answer) = journal(call, batch, &assigned, digest, now)?;
+    writes.push(Write::create(&record)?);
+    writes.extend(call.identity.remember(&answer, now)?);
+    Ok(committed(provider, writes).await?.then_some(answer))
+}
+
+/// The journal entry of a batch, and the answer it keeps.
+fn journal(
+    call: &PartnerCall,
+    batch: &Batch,
+    assigned: &Assigned,
+    digest: String,
+    now: jiff::Timestamp,
+) -> Result<(UsageBatch, Answer), ApiError> {
     let told = &assigned.refused[..assigned.refused.len().min(REFUSALS_TOLD_MAX)];
     let body = serde_json::json!({
         "batchId": batch.batch_id,
@@ -150,9 +164,7 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
         readings: serde_json::to_string(&batch.readings).map_err(ApiError::internal)?,
         answer: answer.body.clone().unwrap_or_default(),
     };
-    writes.push(Write::create(&record)?);
-    writes.extend(call.identity.remember(&answer, now)?);
-    Ok(committed(provider, writes).await?.then_some(answer))
+    Ok((record, answer))
 }
 
 fn refused(error: &MeteringError) -> ApiError {

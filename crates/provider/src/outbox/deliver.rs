@@ -26,6 +26,10 @@ const LANE_TRIES_MAX: u32 = 8;
 /// request did is committed, and its answer must not depend on this.
 pub async fn deliver_all(provider: &Provider, holds: Vec<Hold>, deadline: Deadline) {
     for hold in holds {
+        if provider.lease.now() >= deadline.0 {
+            // Their leases run out, and `due` says so already.
+            return;
+        }
         if let Err(error) = deliver(provider, &hold, deadline).await {
             error.log_as("lane left to the sweeper");
         }

@@ -101,6 +101,8 @@ impl What {
                 };
                 format!("read_invoice.{number}.{fact}")
             }
+            // One each: a lower version that waits kills less than a higher one does.
+            Self::RevokeSecrets { keep_version, .. } => format!("revoke_secrets.{keep_version:016}"),
             other => other.name().to_owned(),
         }
     }

@@ -217,6 +217,8 @@ pub struct RefundRecord {
     pub phase: RefundPhase,
     /// What had been refunded before, by which a lost answer is recognised.
     pub refunded_before: Money,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
 }
 
 /// The lines of an invoice, by their content: another try at a close with other lines does not touch them.

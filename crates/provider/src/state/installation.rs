@@ -83,6 +83,8 @@ pub struct Installation {
     pub period_end: Timestamp,
     /// The end of the open period while it is being closed: from then on no reading lands in it.
     pub closing: Option<Timestamp>,
+    /// The partition and sort key of the idempotency record that waits for the close.
+    pub closing_for: Option<(String, String)>,
     /// How many resources lie in the slice, deleted ones included.
     pub resources_kept: u32,
     /// The last periods that were closed, oldest first: late readings of theirs are adjustments.

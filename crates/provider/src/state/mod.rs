@@ -16,6 +16,7 @@
 //! | | `K#{route}#{key}` | idempotency record of Vercel's requests | |
 //! | | `L#{class}#{resource}` | a lane of the outbox | `due`: its next effect |
 //! | | `E#{class}#{resource}#…` | an effect | |
+//! | | `Q#{class}#{resource}#…` | a dead letter, except of money: that stays where it was | |
 //! | `K#{key id}#{webhook id}` | `K` | idempotency record of a partner's request | |
 //! | `N#{webhook id}` | `N` | [`WebhookSeen`] | |
 //! | `Z#{digest}` | `Z` | [`Session`], [`HandOver`] | |

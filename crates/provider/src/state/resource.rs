@@ -76,6 +76,8 @@ pub struct Operation {
     pub intent: Intent,
     /// The version of secrets that is to exist after it: fixed here, so that every try is the same order.
     pub secrets_version: u64,
+    /// When it was asked for: what an order says of time counts from here, at every try.
+    pub asked_at: Timestamp,
     /// Whether it is being taken back: a create that nobody repeated.
     pub given_up: bool,
     /// The sort and partition key of the idempotency record that waits for its answer.

@@ -83,9 +83,16 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
         if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
             break;
         }
-        let Some(held) = hold(&provider, checkpoint).await? else {
-            report.busy += 1;
-            continue;
+        let held = match hold(&provider, checkpoint).await {
+            Ok(Some(held)) => held,
+            Ok(None) => {
+                report.busy += 1;
+                continue;
+            }
+            Err(error) => {
+                error.log_as("a shard could not be served");
+                continue;
+            }
         };
         // An hour that was begun is served to its end first.
         let hour = held.serving.as_ref().map_or(hour, |serving| serving.hour);
@@ -134,7 +141,7 @@ async fn serve(
     let begun = held.item.serving.take_if(|serving| serving.hour == hour);
     let began_at = begun.as_ref().map_or(provider.clock.now(), |begun| begun.began_at);
     let mut after = begun.map(|begun| begun.after);
-    let mut done = false;
+    let (mut done, mut unread) = (false, false);
     'shard: while !done {
         let members = provider.store.shard_members(held.shard, after.as_deref(), PAGE).await?;
         done = members.len() < PAGE;
@@ -151,6 +158,7 @@ async fn serve(
                     // One installation that cannot be read must not stop the others of its shard.
                     Err(error) => {
                         report.failed += 1;
+                        unread = true;
                         error.log_as("an installation could not be pushed");
                     }
                 }
@@ -162,7 +170,10 @@ async fn serve(
     if done {
         report.served += 1;
         held.item.hour = hour;
-        held.item.served_at = began_at;
+        // What became final is owed by whoever could not even be noted as failed: the next run looks back as far.
+        if !unread {
+            held.item.served_at = began_at;
+        }
         held.item.serving = None;
     } else {
         held.item.serving = after.map(|after| Serving { hour, began_at, after });

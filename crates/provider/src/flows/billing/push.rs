@@ -108,7 +108,7 @@ async fn send_all(
         if let Some(period) = slice.installation.period_at(at) {
             match send(provider, slice, token, period, at, stamp).await {
                 // For good: it must not keep the figures of now.
-                Err(PushError::Vercel(error @ ClientError::Rejected(_))) => {
+                Err(PushError::Vercel(error)) if matches!(error.status(), Some(400 | 422)) => {
                     tracing::error!(error.cause = %error, "final figures were refused");
                 }
                 sent => sent?,

@@ -93,6 +93,7 @@ fn create(
         period_start: natural.start.max(now),
         period_end: natural.end,
         closing: None,
+        closing_for: None,
         resources_kept: 0,
         closed_periods: Vec::new(),
         invoice_next: 1,

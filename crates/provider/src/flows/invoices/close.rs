@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::money::Money;
 use tradepost_marketplace::wire::Period;
-use tradepost_store::{Stored, Write};
+use tradepost_store::{Key, Stored, Write};
 
 use super::{archive, lines};
 use crate::edge::ApiError;
 use crate::flows::slice::{self, Slice};
 use crate::flows::{RACES_MAX, committed};
-use crate::idempotency::{Answer, Identity};
+use crate::idempotency::{Answer, Identity, Remembered};
 use crate::ledger::Entry;
 use crate::metering::READING_AGE_MAX;
 use crate::outbox::{self, Hold, What};
@@ -36,7 +36,7 @@ pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Resul
             return Ok(None);
         }
         if installation.closing.is_none() {
-            begin(provider, installation, installation.period_end).await?;
+            begin(provider, installation, installation.period_end, None).await?;
             continue;
         }
         if archive(provider, &slice).await? {
@@ -53,11 +53,23 @@ pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Resul
 
 /// Begins a close: from this commit on no reading lands in the period. What got in before is in the slice as
 /// it is read next.
-pub(super) async fn begin(provider: &Provider, stored: &Stored<Installation>, end: Timestamp) -> Result<(), ApiError> {
+pub(super) async fn begin(
+    provider: &Provider,
+    stored: &Stored<Installation>,
+    end: Timestamp,
+    asked_by: Option<&Identity>,
+) -> Result<(), ApiError> {
     let mut installation = stored.item.clone();
     installation.closing = Some(end);
     installation.period_end = end;
-    committed(provider, vec![Write::replace(&installation, stored.version)?]).await.map(|_| ())
+    let mut writes = Vec::new();
+    if let Some(record) = asked_by.and_then(|identity| identity.running("close", provider.clock.now())) {
+        // Whoever finishes the close answers this request.
+        installation.closing_for = Some((record.home.clone(), record.name.clone()));
+        writes.push(Write::create(&record)?);
+    }
+    writes.push(Write::replace(&installation, stored.version)?);
+    committed(provider, writes).await.map(|_| ())
 }
 
 /// Moves the closed period's totals out of the slice. Should it fail, the next close does it.
@@ -78,6 +90,8 @@ pub(super) struct Closing {
     writes: Vec<Write>,
     owed: Vec<What>,
     id: InstallationId,
+    /// The idempotency record that waits for it.
+    answers: Option<Key>,
     /// What it comes to.
     pub(super) settlement: Settlement,
     /// The invoice, if there is one.
@@ -134,7 +148,8 @@ pub(super) async fn prepare(
         owed.push(What::FinalizeInstallation);
     }
     writes.push(Write::replace(&installation, stored.version)?);
-    Ok(Closing { writes, owed, id, settlement, invoice })
+    let answers = stored.closing_for.clone().map(|(pk, sk)| Key { pk, sk });
+    Ok(Closing { writes, owed, id, answers, settlement, invoice })
 }
 
 /// Prepares a rehearsal (spec F, "Test mode"): what a close now would come to is submitted as a test invoice. It
@@ -156,7 +171,7 @@ pub(super) async fn rehearse(
     let invoice = InvoiceRecord { is_test: true, carried_in_cents: 0, ..invoice };
     let writes = vec![Write::create(&invoice)?, Write::replace(&installation, stored.version)?];
     let owed = vec![What::SubmitInvoice { number: invoice.number }];
-    Ok(Closing { writes, owed, id: stored.id.clone(), settlement, invoice: Some(invoice) })
+    Ok(Closing { writes, owed, id: stored.id.clone(), answers: None, settlement, invoice: Some(invoice) })
 }
 
 /// The installation's next invoice. Writes its lines.
@@ -209,6 +224,7 @@ fn carry_on(installation: &mut Installation, settlement: &Settlement) {
 /// The next period is the open one; after the last there is none.
 fn advance(installation: &mut Installation, closed: Period, is_last: bool, now: Timestamp) {
     installation.closing = None;
+    installation.closing_for = None;
     installation.closed_periods.retain(|period| now.duration_since(period.end) <= READING_AGE_MAX);
     installation.closed_periods.push(closed);
     let extra = installation.closed_periods.len().saturating_sub(CLOSED_PERIODS_MAX);
@@ -240,7 +256,13 @@ impl Closing {
             "effects": owed.ids,
         });
         let answer = Answer::json(StatusCode::ACCEPTED, &body)?;
-        if let Some(identity) = identity {
+        if let Some(key) = &self.answers
+            && let Some(mut record) = provider.store.get::<Remembered>(key).await?
+        {
+            record.item.answer = Some(answer.clone());
+            writes.push(Write::replace(&record.item, record.version)?);
+        }
+        if let Some(identity) = identity.filter(|identity| identity.key != self.answers) {
             writes.extend(identity.remember(&answer, provider.clock.now())?);
         }
         Ok(committed(provider, writes).await?.then_some(Closed { holds: owed.holds, answer }))

@@ -101,7 +101,7 @@ async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Resul
         return Ok(Some(done.answer));
     }
     if slice.installation.closing.is_none() {
-        begin(provider, &slice.installation, period.end).await?;
+        begin(provider, &slice.installation, period.end, Some(&call.identity)).await?;
         return Ok(None);
     }
     if archive(provider, &slice).await? {

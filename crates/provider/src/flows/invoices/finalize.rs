@@ -16,7 +16,10 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
     match provider.vercel.finalize_installation(&token.call()).await {
         Ok(()) => {}
         // Finalized by the final invoice itself, or by a call whose answer was lost.
-        Err(error) if matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403 | 404 | 409)) => {
+        Err(error)
+            if matches!(error, ClientError::Gone | ClientError::MaybeDuplicate(_))
+                || matches!(error.status(), Some(404 | 409)) =>
+        {
             tracing::info!(installation = %id, error.cause = %error, "the installation was finalized already");
         }
         Err(error) => return Ok(Outcome::of(&error)),

@@ -2,6 +2,7 @@
 
 use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::wire::InvoiceState;
 use tradepost_store::Write;
 
 use super::book::{Seen, book};
@@ -31,6 +32,13 @@ pub(crate) async fn deliver(
             let reason = format!("total_differs: ours {}, Vercel's {}", stored.total, invoice.total);
             tracing::error!(invoice.id = %stored.external_id, reason, "an invoice differs from ours");
             return Ok(Outcome::Dead { reason, writes: Vec::new() });
+        }
+        // The event is ahead of what is read: what it says must not be lost.
+        Ok(invoice)
+            if invoice.state == InvoiceState::RefundRequested
+                && hint.is_some_and(|hint| hint.phase == InvoicePhase::Refunded) =>
+        {
+            return Ok(Outcome::Later { reason: "refund_not_visible_yet".to_owned(), after: None });
         }
         Ok(invoice) => {
             let mut seen = Seen::of_invoice(&invoice);

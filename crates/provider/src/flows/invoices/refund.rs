@@ -6,7 +6,7 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::money::Money;
@@ -24,12 +24,15 @@ use crate::idempotency::{self, Answer, Known};
 use crate::outbox::{self, Outcome, What};
 use crate::provider::{Deadline, Provider};
 use crate::signing::Scope;
-use crate::state::{InvoicePhase, InvoiceRecord, RefundPhase, RefundRecord};
+use crate::state::{InstallationStatus, InvoicePhase, InvoiceRecord, RefundPhase, RefundRecord};
 
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 /// How long a lost answer is waited out before the invoice is looked at again: longer than any call takes.
 const LOST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long a refusal that may pass is tried again.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -60,7 +63,7 @@ pub(super) async fn handle(
         }
         let mut stored = stored?;
         let number = stored.number;
-        stored.item.refund = Some(check(&stored, &command)?);
+        stored.item.refund = Some(check(&stored, &command, provider.clock.now())?);
         let owed = outbox::enqueue(&provider, &call.installation, vec![What::RefundInvoice { number }]).await?;
         let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": owed.ids }))?;
         let mut writes = vec![Write::replace(&stored.item, stored.version)?];
@@ -75,8 +78,11 @@ pub(super) async fn handle(
 }
 
 /// What may be refunded (spec F): an invoice that Vercel has sent, and no more than is left of it.
-fn check(invoice: &InvoiceRecord, command: &Command) -> Result<RefundRecord, ApiError> {
+fn check(invoice: &InvoiceRecord, command: &Command, now: Timestamp) -> Result<RefundRecord, ApiError> {
     use InvoicePhase::{Invoiced, NotPaid, Overdue, Paid, RefundRequested, Refunded};
+    if invoice.is_test {
+        return Err(ApiError::conflict("a test invoice is not refunded"));
+    }
     if invoice
         .refund
         .as_ref()
@@ -100,6 +106,7 @@ fn check(invoice: &InvoiceRecord, command: &Command) -> Result<RefundRecord, Api
         reason: command.reason.clone(),
         phase: RefundPhase::Requesting,
         refunded_before: invoice.booked_refunds,
+        asked_at: now,
     })
 }
 
@@ -119,6 +126,10 @@ pub(crate) async fn deliver(
         return Ok(Outcome::Dead { reason: "no_vercel_id".to_owned(), writes: Vec::new() });
     };
     let installation = flows::installation(provider, id).await?;
+    if installation.status == InstallationStatus::Finalized {
+        return rejected(stored, "the installation is finalized: only Vercel's support can refund");
+    }
+    let refused_for_long = provider.clock.now().duration_since(refund.asked_at) > REFUSED_FOR;
     let token = OpenToken::of(provider, &installation, deadline)?;
     let invoice = match provider.vercel.get_invoice(&token.call(), &vercel_id).await {
         Ok(invoice) => invoice,
@@ -137,7 +148,11 @@ pub(crate) async fn deliver(
     match provider.vercel.refund_invoice(&token.call(), &vercel_id, &body).await {
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
         // 409: one is under way, perhaps ours whose answer was lost. The next look says.
-        Err(error) if error.maybe_done() || error.is_retryable() || matches!(error.status(), Some(401 | 403 | 409)) => {
+        Err(error)
+            if error.maybe_done()
+                || error.is_retryable()
+                || (!refused_for_long && matches!(error.status(), Some(401 | 403 | 409))) =>
+        {
             Ok(Outcome::Later { reason: error.to_string(), after: Some(LOST_WAIT) })
         }
         Err(error) => rejected(stored, &error.to_string()),

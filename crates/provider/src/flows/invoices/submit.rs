@@ -46,6 +46,12 @@ pub(crate) async fn deliver(
         return Ok(Outcome::Dead { reason: "lines_differ_from_total".to_owned(), writes: Vec::new() });
     }
     match provider.vercel.submit_invoice(&token.call(), &request).await {
+        // A rehearsal that fails has said what it was asked for; it must not keep real invoices waiting.
+        Err(error) if stored.is_test && !error.is_retryable() => {
+            tracing::warn!(invoice.id = %stored.external_id, error.cause = %error, "a test invoice was refused");
+            stored.item.phase = InvoicePhase::Rejected;
+            Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
+        }
         Ok(submitted) => {
             stored.item.vercel_id = Some(submitted.invoice_id);
             confirm(provider, stored)

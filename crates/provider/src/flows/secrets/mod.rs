@@ -4,7 +4,8 @@
 //! Secrets never go backwards: Vercel is handed whatever is current when the call is made, and the old ones
 //! are revoked only after Vercel has confirmed newer ones and the grace period (plus the longest time a call
 //! may take) has passed since. What fails: Vercel is down (the new secrets wait in the lane, the old ones
-//! stay good), a second rotation comes before the first is done (it replaces the first one's expiry).
+//! stay good), a second rotation comes before the
+//! first is done (each expires by itself).
 
 pub(crate) mod deliver;
 mod expire;

@@ -65,7 +65,7 @@ impl Got {
     pub fn is_problem(&self, status: u16, code: &str) {
         let text = |name: &str| self.body[name].as_str().unwrap_or_default().to_owned();
         let (title, detail) = (text("title"), text("detail"));
-        let uri = format!("https://docs.tradepost.dev/errors#{code}");
+        let uri = format!("urn:tradepost:error:{code}");
         self.is(status, &json!({ "type": uri, "title": title, "status": status, "code": code, "detail": detail }));
         assert!(!title.is_empty() && !detail.is_empty(), "{self:?}");
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");

@@ -18,6 +18,89 @@ fn health(name: &str) -> Value {
     json!({"function": name, "version": env!("CARGO_PKG_VERSION")})
 }
 
+/// A route of an unscheduled function's own, and how it turns away who brings nothing.
+struct Own {
+    function: &'static str,
+    method: &'static str,
+    path: &'static str,
+    status: u16,
+    says: fn(&str) -> bool,
+}
+
+fn at(body: &str, pointer: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    body.pointer(pointer).cloned().unwrap_or_default()
+}
+
+fn is_problem(body: &str) -> bool {
+    let wanted = json!("urn:tradepost:error:invalid_signature");
+    at(body, "/code") == "invalid_signature" && at(body, "/type") == wanted && at(body, "/status") == 401
+}
+
+/// The functions that no schedule calls, each by an answer that only its own router gives.
+const OWN: [Own; 5] = [
+    Own {
+        function: "installations",
+        method: "GET",
+        path: "/v1/installations/icfg_0123456789",
+        status: 401,
+        says: |body| at(body, "/error/code") == "unauthorized" && at(body, "/error/message").is_string(),
+    },
+    Own {
+        function: "sso",
+        method: "GET",
+        path: "/callback",
+        status: 400,
+        says: |body| body.starts_with("<!doctype html>"),
+    },
+    Own {
+        function: "webhooks",
+        method: "POST",
+        path: "/webhooks/vercel",
+        status: 403,
+        says: |body| at(body, "/code") == "invalid_signature" && at(body, "/error").is_string(),
+    },
+    Own { function: "events", method: "POST", path: "/partner/events", status: 401, says: is_problem },
+    Own { function: "usage", method: "POST", path: "/partner/usage", status: 401, says: is_problem },
+];
+
+/// Asks each of them for its own route, and for those of the others.
+fn own_routes(ask: impl Fn(&Own) -> Box<dyn Fn(&str, &str) -> (u64, String)>) {
+    for own in &OWN {
+        let request = ask(own);
+        for other in &OWN {
+            let (status, body) = request(other.method, other.path);
+            if other.function == own.function {
+                assert_eq!(status, u64::from(own.status), "{}: {body}", own.function);
+                assert!((own.says)(&body), "{}: {body}", own.function);
+            } else {
+                assert_eq!(status, 404, "{} has the route of {}: {body}", own.function, other.function);
+            }
+        }
+    }
+}
+
+#[test]
+fn on_lambda_each_unscheduled_function_has_its_own_routes_and_no_other() {
+    own_routes(|own| {
+        let lambda = Lambda::start(function(own.function), &configured::on_lambda());
+        Box::new(move |method, path| lambda.request(events::http(method, path, &[JSON], "{}")))
+    });
+}
+
+#[test]
+fn on_vercel_each_unscheduled_function_has_its_own_routes_and_no_other() {
+    own_routes(|own| {
+        let server = Ipc::start(function(own.function), &configured::on_vercel());
+        Box::new(move |method, path| {
+            let response = server.request(method, path, &[JSON], b"{}");
+            (u64::from(response.status()), response.text())
+        })
+    });
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 /// How an outsider is turned away.
 const REFUSED: [u64; 3] = [401, 403, 404];
 

@@ -1,0 +1,178 @@
+//! A crash between any two steps loses nothing and repeats nothing: every act is cut off after each of its commits in
+//! turn. Repeated, as Vercel, partner systems and the scheduler do, it always ends the same. Not repeated, it has
+//! happened whole or not at all, and whoever is owed something for it gets it from the sweeper.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod given_up;
+mod repeated;
+#[path = "../world/mod.rs"]
+mod world;
+
+use http::Method;
+use serde_json::{Value, json};
+use tradepost_cli::development;
+use tradepost_provider::ledger::{Account, Balances};
+use tradepost_provider::state::LedgerEntry;
+use world::got::{Got, text};
+use world::partner::usage;
+use world::table::resource_id;
+use world::vercel::{Call, sha256};
+use world::{PRODUCT, TEAM, World};
+
+/// Longer than every lease.
+const LATER: i64 = 121;
+
+/// More commits than any act makes.
+const COMMITS_MAX: u64 = 30;
+
+/// What acts work with: an installation on [`TEAM`] and its resource.
+struct Stage {
+    installation: String,
+    resource: String,
+}
+
+/// Whether whoever acts comes back after the crash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Repeats,
+    GivesUp,
+}
+
+/// Plays an act in a new world for every commit at which the provider may die, and looks at the end.
+async fn cut_off(
+    caller: Caller,
+    prepare: impl AsyncFn(&World, &Stage),
+    act: impl AsyncFn(&World, &Stage) -> Got,
+    check: impl AsyncFn(&World, &Stage),
+) {
+    for commits in 0..COMMITS_MAX {
+        let world = World::open().await;
+        let (installation, resource) = world.customer(TEAM).await;
+        let stage = Stage { installation, resource };
+        prepare(&world, &stage).await;
+        let before = world.committed();
+        world.die_after(commits);
+        act(&world, &stage).await;
+        let lived = world.committed() - before < commits;
+        world.revive_after(LATER).await;
+        if caller == Caller::Repeats {
+            let got = act(&world, &stage).await;
+            assert!((200..300).contains(&got.status), "the repeat after {commits} commits: {got:?}");
+        }
+        for _ in 0..3 {
+            world.sweep().await;
+        }
+        check(&world, &stage).await;
+        world.close().await;
+        if lived {
+            assert!(commits > 0, "the act writes nothing");
+            return;
+        }
+    }
+    panic!("the act makes more than {COMMITS_MAX} commits");
+}
+
+async fn nothing(_: &World, _: &Stage) {}
+
+/// An invoice of January, paid.
+async fn a_paid_invoice(world: &World, _: &Stage) {
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    world.cron("/cron/invoices").await;
+    world.advance("2h").await;
+}
+
+/// The same partner call, signed anew.
+async fn partner(world: &World, kind: &str, route: &str, installation: &str, data: Value) -> Got {
+    let call = world.partner_call(kind, route, installation, &data);
+    world.send_partner(&world::partner::Call { id: "msg_the_same".to_owned(), ..call }).await
+}
+
+/// The scheduler's call, which may fail.
+async fn cron(world: &World, path: &str) -> Got {
+    let bearer = format!("Bearer {}", development::CRON_SECRET);
+    world.send(world.request(Method::GET, path).header("authorization", bearer), "").await
+}
+
+fn resources(stage: &Stage) -> String {
+    format!("/v1/installations/{}/resources", stage.installation)
+}
+
+fn digests(world: &World, resource: &str, version: u64) -> Vec<(String, String)> {
+    let made = world.local.provisioner.secrets(&resource_id(resource), version).into_iter();
+    let mut digests: Vec<_> = made.map(|(name, value)| (name.to_owned(), sha256(&value))).collect();
+    digests.sort();
+    digests
+}
+
+fn live(world: &World, resource: &str) -> Vec<u64> {
+    world.local.provisioner.live_versions(&resource_id(resource)).into_iter().collect()
+}
+
+async fn balance(world: &World, stage: &Stage, account: Account) -> String {
+    let entries = world.records::<LedgerEntry>(&stage.installation, "J#").await;
+    Balances::of(entries.iter().map(|stored| &stored.entry)).unwrap().debit(account).to_string()
+}
+
+async fn totals(world: &World, stage: &Stage) -> Vec<String> {
+    let invoices = world.invoices(&stage.installation).await;
+    invoices.iter().map(|invoice| text(&invoice["total"])).collect()
+}
+
+async fn provision(world: &World, stage: &Stage) -> Got {
+    let body = json!({ "productId": PRODUCT, "name": "more", "billingPlanId": TEAM, "metadata": {} });
+    world.vercel(Call::new("POST", resources(stage)).of(&stage.installation).body(body).key("k")).await
+}
+
+async fn rename(world: &World, stage: &Stage) -> Got {
+    let path = format!("{}/{}", resources(stage), stage.resource);
+    world.vercel(Call::new("PATCH", path).of(&stage.installation).body(json!({ "name": "renamed" })).key("k")).await
+}
+
+async fn rotate(world: &World, stage: &Stage) -> Got {
+    let path = format!("{}/{}/secrets/rotate", resources(stage), stage.resource);
+    world.vercel(Call::new("POST", path).of(&stage.installation).body(json!({})).key("k")).await
+}
+
+async fn delete(world: &World, stage: &Stage) -> Got {
+    let path = format!("{}/{}", resources(stage), stage.resource);
+    world.vercel(Call::new("DELETE", path).of(&stage.installation).key("k")).await
+}
+
+async fn uninstall(world: &World, stage: &Stage) -> Got {
+    let path = format!("/v1/installations/{}", stage.installation);
+    world.vercel(Call::new("DELETE", path).of(&stage.installation).key("k")).await
+}
+
+async fn a_month_of_scale(world: &World, stage: &Stage) {
+    let path = format!("/_sim/installations/{}/resources/{}", stage.installation, stage.resource);
+    world.control("PATCH", &path, json!({ "planId": world::SCALE })).await.expect(200);
+    world.report(&stage.installation, "b0", &[(&stage.resource, "queries", world::BEGIN, "100000")]).await.expect(200);
+    a_paid_invoice(world, stage).await;
+}
+
+async fn report_late(world: &World, stage: &Stage) -> Got {
+    let data = usage("b1", &[(&stage.resource, "queries", "2027-01-31T00:00:00Z", "40000")]);
+    partner(world, "usage.recorded", "/partner/usage", &stage.installation, data).await
+}
+
+async fn tell(world: &World, stage: &Stage) -> Got {
+    let data = json!({ "resourceId": stage.resource, "name": "renamed" });
+    partner(world, "resource.updated", "/partner/events", &stage.installation, data).await
+}
+
+async fn adjust(world: &World, stage: &Stage) -> Got {
+    let data = json!({ "lines": [{ "name": "Sorry", "amount": "5.00", "credit": true }] });
+    partner(world, "invoice.adjust", "/partner/invoices", &stage.installation, data).await
+}
+
+async fn close(world: &World, stage: &Stage) -> Got {
+    partner(world, "invoice.close", "/partner/invoices", &stage.installation, json!({})).await
+}
+
+async fn refund(world: &World, stage: &Stage) -> Got {
+    let invoice = format!("{}.i1", stage.installation);
+    let data = json!({ "invoiceId": invoice, "total": "5.00", "reason": "an outage" });
+    let route = format!("/partner/invoices/{invoice}/refund");
+    partner(world, "invoice.refund", &route, &stage.installation, data).await
+}

@@ -1,0 +1,188 @@
+//! Lanes: one delivery at a time, what waits, what is dead.
+
+use serde_json::json;
+use tradepost_provider::outbox::Effect;
+use tradepost_provider::state::InvoicePhase;
+
+use crate::world::partner::effects;
+use crate::world::provisioner::Mood;
+use crate::world::{FREE, TEAM, World};
+use crate::{digests, down, live, rename};
+
+#[tokio::test]
+async fn what_vercel_cannot_take_waits_and_is_delivered_by_the_sweeper() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/events")).await;
+    let got = rename(&world, &installation, &id, "renamed").await.expect(202);
+    assert_eq!(world.fates(&installation, &effects(&got)).await, [("pending".to_owned(), 1)]);
+    let pending = async || {
+        let effects = world.records::<Effect>(&installation, "E#").await;
+        (effects[0].attempts, effects[0].not_before.duration_since(world.now()).as_secs())
+    };
+    assert_eq!(pending().await, (1, 60));
+    // Before its time nothing is tried; then each pause is twice the one before.
+    let mark = world.mark().await;
+    assert_eq!(world.cron("/cron/outbox").await["lanes"]["due"], 0);
+    world.advance("59s").await;
+    assert_eq!(world.cron("/cron/outbox").await["lanes"]["due"], 0);
+    assert_eq!(world.calls_since(mark).await, Vec::<String>::new());
+    world.advance("1s").await;
+    for (attempts, pause) in [(2, 120), (3, 240), (4, 480)] {
+        assert_eq!(world.cron("/cron/outbox").await["lanes"]["delivered"], 0);
+        assert_eq!(pending().await, (attempts, pause));
+        world.advance(&format!("{pause}s")).await;
+    }
+    assert_eq!(world.resource(&installation, &id).await["name"], "orders");
+    assert!(world.vercel_heals().await[0] >= 4);
+    assert_eq!(world.cron("/cron/outbox").await["lanes"]["delivered"], 1);
+    assert_eq!(world.resource(&installation, &id).await["name"], "renamed");
+    assert_eq!(world.fates(&installation, &effects(&got)).await, [("delivered".to_owned(), 0)]);
+    // Delivered is delivered.
+    let mark = world.mark().await;
+    world.sweep().await;
+    assert_eq!(world.calls_since(mark).await, Vec::<String>::new());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn newer_news_replace_older_ones_that_wait() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/events")).await;
+    let mut ids = Vec::new();
+    for name in ["first", "second", "third"] {
+        ids.extend(effects(&rename(&world, &installation, &id, name).await.expect(202)));
+    }
+    let fate = |status: &str, attempts: u64| (status.to_owned(), attempts);
+    let fates = world.fates(&installation, &ids).await;
+    assert_eq!(fates, [fate("superseded", 0), fate("superseded", 0), fate("pending", 1)]);
+    assert_eq!(world.waiting(&installation).await, [("resource_updated", 1, false)]);
+    world.vercel_heals().await;
+    let mark = world.mark().await;
+    world.sweep().await;
+    assert_eq!(world.calls_since(mark).await, ["POST events ok"], "Vercel is told once");
+    assert_eq!(world.resource(&installation, &id).await["name"], "third");
+    assert_eq!(world.fates(&installation, &ids[2..]).await, [fate("delivered", 0)]);
+    world.close().await;
+}
+
+/// A dead letter of state is put aside: what comes after it goes.
+#[tokio::test]
+async fn a_dead_letter_of_state_blocks_nothing() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let refused =
+        json!([{ "match": { "path": "*/events" }, "fault": { "kind": "status", "status": 400 }, "times": 1 }]);
+    world.vercel_fails(refused).await;
+    let dead = effects(&rename(&world, &installation, &id, "first").await.expect(202));
+    assert_eq!(world.waiting(&installation).await, [("resource_updated", 1, true)]);
+    assert_eq!(world.fates(&installation, &dead).await, [("dead".to_owned(), 1)]);
+    let mark = world.mark().await;
+    world.sweep().await;
+    assert_eq!(world.calls_since(mark).await, Vec::<String>::new(), "a dead letter is not tried again");
+    let next = effects(&rename(&world, &installation, &id, "second").await.expect(202));
+    assert_eq!(world.fates(&installation, &next).await, [("delivered".to_owned(), 0)]);
+    assert_eq!(world.resource(&installation, &id).await["name"], "second");
+    world.close_leaving(&["resource_updated"]).await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_money_blocks_its_own_lane_and_nothing_else() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    let (other, _) = world.customer(TEAM).await;
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    let path = format!("/v1/installations/{installation}/billing/invoices");
+    let refused = json!([{ "match": { "path": path }, "fault": { "kind": "status", "status": 400 }, "times": 1 }]);
+    world.vercel_fails(refused).await;
+    assert_eq!(world.cron("/cron/invoices").await["closed"], 2);
+    assert_eq!(world.waiting(&installation).await, [("submit_invoice", 1, true)]);
+    assert_eq!(world.stored_invoice(&installation, 1).await.phase, InvoicePhase::Rejected);
+    // What comes behind it waits, and is not tried.
+    world.advance_to("2027-03-01T06:05:00Z").await;
+    let mark = world.mark().await;
+    assert_eq!(world.cron("/cron/invoices").await["closed"], 2);
+    world.sweep().await;
+    let submitted = world.calls_since(mark).await.into_iter().filter(|call| call.starts_with("POST billing/invoices"));
+    assert_eq!(submitted.count(), 1, "the other installation's");
+    assert_eq!(world.waiting(&installation).await, [("submit_invoice", 1, true), ("submit_invoice", 0, false)]);
+    assert_eq!(world.invoices(&installation).await.len(), 0);
+    assert_eq!(world.invoices(&other).await.len(), 2);
+    // State and secrets of the same installation go their way.
+    let told = effects(&rename(&world, &installation, &id, "renamed").await.expect(202));
+    assert_eq!(world.fates(&installation, &told).await, [("delivered".to_owned(), 0)]);
+    let route = format!("/partner/resources/{id}/secrets");
+    world.partner("secrets.rotate", &route, &installation, json!({ "resourceId": id })).await.expect(202);
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+    world.advance("2h").await;
+    world.close_leaving(&["submit_invoice", "submit_invoice"]).await;
+}
+
+#[tokio::test]
+async fn two_sweeps_at_once_deliver_once() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/events")).await;
+    rename(&world, &installation, &id, "renamed").await.expect(202);
+    // Slow enough that both are at it.
+    world.vercel_heals().await;
+    let slow = json!([{ "match": { "path": "*/events" }, "fault": { "kind": "delay", "ms": 100 }, "times": 1 }]);
+    world.vercel_fails(slow).await;
+    world.advance("1m").await;
+    let mark = world.mark().await;
+    let sweep = || world.cron("/cron/outbox");
+    let (a, b, c) = tokio::join!(sweep(), sweep(), sweep());
+    let delivered: u64 = [a, b, c].iter().map(|report| report["lanes"]["delivered"].as_u64().unwrap()).sum();
+    assert_eq!((delivered, world.calls_since(mark).await), (1, vec!["POST events delay".to_owned()]));
+    world.close().await;
+}
+
+/// A command that meets a lane which is being delivered commits all the same; the one at work delivers its effect, too.
+#[tokio::test]
+async fn a_busy_lane_fails_no_command() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let slow = json!([{ "match": { "path": "*/events" }, "fault": { "kind": "delay", "ms": 100 }, "times": 1 }]);
+    world.vercel_fails(slow).await;
+    let (first, second) =
+        tokio::join!(rename(&world, &installation, &id, "first"), rename(&world, &installation, &id, "second"),);
+    first.expect(202);
+    second.expect(202);
+    let stored = world.stored_resource(&installation, &id).await.unwrap();
+    assert_eq!(world.resource(&installation, &id).await["name"], json!(stored.name), "Vercel read the last word");
+    assert_eq!(world.waiting(&installation).await, []);
+    world.close().await;
+}
+
+/// One lane, one delivery at a time: what comes meanwhile waits for its turn, and gets it from whoever is at work.
+#[tokio::test]
+async fn a_lane_delivers_one_effect_at_a_time() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let rotate = async || {
+        let data = json!({ "resourceId": id, "delayHours": 0 });
+        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
+    };
+    rotate().await.expect(202);
+    world.advance("2m").await;
+    // The old secrets are being killed when new ones come.
+    world.provisioner.next(Mood::Holds);
+    let meanwhile = async {
+        world.provisioner.holds(1).await;
+        let effects = effects(&rotate().await.expect(202));
+        assert_eq!(world.fates(&installation, &effects).await, [("pending".to_owned(), 0)]);
+        assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+        world.provisioner.let_go();
+        effects
+    };
+    let (report, effects) = tokio::join!(world.cron("/cron/secrets"), meanwhile);
+    assert_eq!(report["expired"], 1);
+    assert_eq!(world.fates(&installation, &effects).await, [("delivered".to_owned(), 0)]);
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 3));
+    // The order to kill was overtaken by the rotation's fence: it is given again.
+    assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, false)]);
+    world.sweep().await;
+    assert_eq!(live(&world, &id), [2, 3]);
+    world.close().await;
+}

@@ -1,0 +1,96 @@
+//! Handing over new secrets, and killing the old ones.
+
+use serde_json::json;
+use tradepost_provider::state::Rotation;
+
+use crate::world::partner::effects;
+use crate::world::provisioner::Mood;
+use crate::world::vercel::Call;
+use crate::world::{FREE, World};
+use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, down, live, path};
+
+#[tokio::test]
+async fn an_abandoned_rotation_hands_vercel_the_secrets_in_the_end() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let rotate = || {
+        let call = Call::new("POST", format!("{}/secrets/rotate", path(&installation, &id)));
+        call.of(&installation).body(json!({})).key("r1")
+    };
+    dies_at_the_provisioner(&world, rotate()).await;
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 1));
+    let mark = world.mark().await;
+    world.revive_after(OPERATION_LEASE).await;
+    assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 1);
+    assert_eq!(world.calls_since(mark).await, ["PUT resources/secrets ok"]);
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+    assert_eq!(live(&world, &id), [1, 2], "one rotation");
+    world.vercel(rotate()).await.is(202, &json!({ "sync": false }));
+    assert_eq!(world.provisioner.count("rotate"), 2);
+    world.close().await;
+}
+
+/// The old secrets stay good until Vercel has the new ones, however long that takes.
+#[tokio::test]
+async fn old_secrets_are_not_killed_before_vercel_has_the_new_ones() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/secrets")).await;
+    let route = format!("/partner/resources/{id}/secrets");
+    let data = json!({ "resourceId": id, "reason": "leaked", "delayHours": 1 });
+    let call = world.partner_call("secrets.rotate", &route, &installation, &data);
+    let got = world.send_partner(&call).await.expect(202);
+    assert_eq!(world.fates(&installation, &effects(&got)).await, [("pending".to_owned(), 1)]);
+    let committed = world.committed();
+    assert_eq!(world.send_partner(&call).await.expect(202).body, got.body);
+    assert_eq!((world.committed(), world.provisioner.count("rotate")), (committed, 1));
+    // The grace is long over, but nothing was confirmed.
+    for _ in 0..3 {
+        world.advance("2h").await;
+        let report = world.cron("/cron/secrets").await;
+        assert_eq!((&report["due"], &report["expired"], &report["unconfirmed"]), (&json!(1), &json!(0), &json!(1)));
+        world.cron("/cron/outbox").await;
+    }
+    assert_eq!((live(&world, &id), world.provisioner.count("revoke")), (vec![1, 2], 0));
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 1));
+    // Vercel is back: it gets them, and the grace begins then.
+    world.vercel_heals().await;
+    world.sweep().await;
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+    world.cron("/cron/secrets").await;
+    assert_eq!(live(&world, &id), [1, 2]);
+    world.advance("61m").await;
+    // The provisioner is down when they are to be killed: it is asked again.
+    world.provisioner.next(Mood::Down);
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 1);
+    assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, false)]);
+    world.sweep().await;
+    assert_eq!((live(&world, &id), world.provisioner.count("revoke")), (vec![2], 2));
+    assert_eq!(world.records::<Rotation>(&installation, "R#").await.len(), 0);
+    world.close().await;
+}
+
+/// Two rotations before Vercel could take the first: it gets the second one's secrets only, and never goes back.
+#[tokio::test]
+async fn secrets_never_go_backwards() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/secrets")).await;
+    let route = format!("/partner/resources/{id}/secrets");
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let data = json!({ "resourceId": id, "delayHours": 0 });
+        ids.extend(effects(&world.partner("secrets.rotate", &route, &installation, data).await.expect(202)));
+    }
+    let fates = world.fates(&installation, &ids).await;
+    assert_eq!(fates, [("superseded".to_owned(), 0), ("pending".to_owned(), 1)]);
+    world.vercel_heals().await;
+    let mark = world.mark().await;
+    world.sweep().await;
+    assert_eq!(world.calls_since(mark).await, ["PUT resources/secrets ok"]);
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 3));
+    world.advance("61s").await;
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 2);
+    assert_eq!(live(&world, &id), [3], "both older versions are dead");
+    world.close().await;
+}

@@ -3,7 +3,7 @@
 //! Deterministic: every n-th call of the matching kind meets the fault, counted per [`Faulty`]. The store's own
 //! retries are calls too.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::table::{DUE_INDEX, Index, SHARD_INDEX, attribute};
 use crate::write::Write;
 
 /// How many of the last written items a stale index has not caught up with.
-pub const STALE_ITEMS: usize = 8;
+pub const STALE_ITEMS: usize = 32;
 /// How many request tokens are remembered, so that a recognised retry is not counted as another commit.
 const TOKENS_REMEMBERED: usize = 64;
 
@@ -95,7 +95,7 @@ impl Faulty {
         lock(&self.shared.stale).clear();
     }
 
-    /// How many faults were injected so far.
+    /// How many faults were injected so far: calls that failed, and pages of a stale index that differ from the fresh one.
     pub fn injected(&self) -> u64 {
         self.shared.injected.load(Ordering::SeqCst)
     }
@@ -212,13 +212,18 @@ impl Backend for Faulty {
         if fault != FaultKind::StaleIndex {
             return Ok(page);
         }
-        self.inject();
         // The earliest state remembered for each item is what the index still shows.
         let mut old: HashMap<Key, Option<Item>> = HashMap::new();
         for (key, item) in lock(&self.shared.stale).iter() {
             old.entry(key.clone()).or_insert_with(|| item.clone());
         }
-        Ok(as_before(query, page, old))
+        let shown = places(&page);
+        let page = as_before(query, page, old);
+        // It struck only if the reader is shown something else than there is.
+        if places(&page) != shown {
+            self.inject();
+        }
+        Ok(page)
     }
 
     async fn write(&self, write: &Write) -> Result<(), BackendError> {
@@ -240,6 +245,12 @@ impl Backend for Faulty {
         }
         self.answer(fault)
     }
+}
+
+/// What a page shows, where: which items, by which sort keys.
+fn places(page: &Page) -> BTreeSet<(Option<Key>, Option<String>, Option<String>)> {
+    let sort = |item: &Item, index: Index| text(item, index.sort).map(str::to_owned);
+    page.items.iter().map(|item| (key_of(item).ok(), sort(item, DUE_INDEX), sort(item, SHARD_INDEX))).collect()
 }
 
 /// The page as an index shows it that has not seen the last writes: `old` is what it still believes.

@@ -27,7 +27,6 @@ mod place;
 mod vercel;
 
 use std::fmt::Display;
-use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,15 +56,6 @@ pub fn main<E: Display>(
     marks: Marks,
     build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> ExitCode {
-    exit(function, start(function, marks, &ProcessEnvironment, |place| std::future::ready(build(place))))
-}
-
-/// As [`main`], for a router whose making must wait for something.
-pub fn main_async<E: Display, F: Future<Output = Result<Router, E>>>(
-    function: &'static str,
-    marks: Marks,
-    build: impl FnOnce(Place) -> F,
-) -> ExitCode {
     exit(function, start(function, marks, &ProcessEnvironment, build))
 }
 
@@ -87,17 +77,17 @@ pub async fn run(
     }
 }
 
-fn start<E: Display, F: Future<Output = Result<Router, E>>>(
+fn start<E: Display>(
     function: &'static str,
     marks: Marks,
     environment: &dyn Environment,
-    build: impl FnOnce(Place) -> F,
+    build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> anyhow::Result<()> {
     let place = Place::detect(environment);
     log::init(environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let router = build(place).await.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let router = build(place).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         tracing::debug!(function.name = function, host.place = place.name(), "starting");
         run(function, router, place, marks, environment).await
     })

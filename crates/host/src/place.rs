@@ -7,6 +7,8 @@ use tradepost_marketplace::doors::Environment;
 
 /// Where a function serves when nothing says otherwise.
 const LOCAL_PORT_DEFAULT: u16 = 3000;
+/// Below this the scheduled functions could not finish one call and write down what came of it.
+const DEADLINE_SECONDS_MIN: u64 = 20;
 /// The longest that any platform lets a request take.
 const DEADLINE_SECONDS_MAX: u64 = 900;
 
@@ -66,8 +68,8 @@ pub(crate) fn deadline(environment: &dyn Environment) -> Result<Option<Duration>
     let variable = "TRADEPOST_DEADLINE_SECONDS";
     let Some(value) = environment.var(variable) else { return Ok(None) };
     match value.parse() {
-        Ok(seconds @ 1..=DEADLINE_SECONDS_MAX) => Ok(Some(Duration::from_secs(seconds))),
-        _ => Err(PlaceError { variable, value, wanted: "a number of seconds from 1 to 900" }),
+        Ok(seconds @ DEADLINE_SECONDS_MIN..=DEADLINE_SECONDS_MAX) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(PlaceError { variable, value, wanted: "a number of seconds from 20 to 900" }),
     }
 }
 
@@ -112,8 +114,9 @@ mod tests {
         assert_eq!(deadline(&Fixed(&[])), Ok(None));
         let set = |value| deadline(&Fixed(value));
         assert_eq!(set(&[("TRADEPOST_DEADLINE_SECONDS", "60")]), Ok(Some(Duration::from_mins(1))));
+        assert_eq!(set(&[("TRADEPOST_DEADLINE_SECONDS", "20")]), Ok(Some(Duration::from_secs(20))));
         for wrong in [
-            &[("TRADEPOST_DEADLINE_SECONDS", "0")] as &[_],
+            &[("TRADEPOST_DEADLINE_SECONDS", "19")] as &[_],
             &[("TRADEPOST_DEADLINE_SECONDS", "901")],
             &[("TRADEPOST_DEADLINE_SECONDS", "1m")],
         ] {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tradepost_cli::demo::Fault;
-use tradepost_cli::demo::repeats::{Counts, Repeats};
+use tradepost_cli::demo::repeats::{Counts, Repeats, differing};
 use tradepost_cli::local::{Local, Options};
 use tradepost_marketplace::http_door::{Http as _, Network};
 use tradepost_simulator::ClockMode;
@@ -73,13 +73,20 @@ async fn a_repeat_that_writes_is_noticed() {
     let local = open(Options::new(1, ClockMode::default())).await;
     let repeats = Repeats::new(local.faulty.clone());
     repeats.before();
-    repeats.after("GET", "/nothing");
-    assert_eq!(repeats.counts(), Counts { changed: 0, sent: 1 });
+    repeats.after("GET", "/nothing", differing(Some(200), Some(200)));
+    assert_eq!(repeats.counts(), Counts { changed: 0, differing: 0, sent: 1 });
     repeats.before();
     install(&local).await;
-    repeats.after("PUT", "/v1/installations/icfg_1?code=secret");
-    assert_eq!(repeats.counts(), Counts { changed: 1, sent: 2 });
+    repeats.after("PUT", "/v1/installations/icfg_1?code=secret", None);
+    assert_eq!(repeats.counts(), Counts { changed: 1, differing: 0, sent: 2 });
     assert!(repeats.named()[0].starts_with("PUT /v1/installations/icfg_1 sent again made"));
+    for again in [Some(500), None] {
+        repeats.before();
+        repeats.after("POST", "/partner/events", differing(Some(202), again));
+    }
+    assert_eq!(repeats.counts(), Counts { changed: 1, differing: 2, sent: 4 });
+    assert_eq!(repeats.named()[1], "POST /partner/events sent again was answered 500, not 202");
+    assert_eq!(repeats.named()[2], "POST /partner/events sent again was answered nothing, not 202");
     local.close().await;
 }
 
@@ -146,4 +153,36 @@ async fn dev_says_where_it_is_serves_and_stops_cleanly() {
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert_eq!(told, "");
+}
+
+/// The lines that `dev` prints to start with, in a shell as it is: install, an hour, a look.
+#[test]
+fn the_lines_that_dev_prints_work_when_they_are_pasted() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no curl here, so the lines that dev prints were not run");
+        return;
+    }
+    let free = "127.0.0.1:0";
+    let arguments = ["dev", "--provider", free, "--simulator", free, "--dynamodb", free];
+    let mut child = tradepost(&arguments).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let welcome: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let curls: Vec<&str> = welcome.iter().map(|line| line.trim()).filter(|line| line.starts_with("curl ")).collect();
+    let answers: Vec<Value> = curls
+        .iter()
+        .map(|line| {
+            let output = Command::new("sh").args(["-c", line]).output().unwrap();
+            assert!(output.status.success(), "{line}: {output:?}");
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {output:?}"))
+        })
+        .collect();
+    let [installed, hour, state] = &answers[..] else { panic!("three lines to paste: {welcome:#?}") };
+    let installation = installed["installationId"].as_str().unwrap_or_else(|| panic!("{installed}"));
+    assert!(hour["now"].as_str().is_some_and(|now| now.starts_with("2027-01-01T01:00:")), "{hour}");
+    assert_eq!(state["installations"][0]["id"], installation, "{state}");
+    for name in ["provider ", "simulator ", "dynamodb "] {
+        assert!(welcome.iter().any(|line| line.trim().starts_with(name)), "{name}: {welcome:#?}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -7,13 +7,16 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use tradepost_marketplace::http_door::HttpDoor;
 
-use super::repeats::Repeats;
+use super::repeats::{Repeats, differing};
 use crate::canaries::Canaries;
 
 /// How long a page may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a page is fetched while the provider is briefly unavailable.
 const RELOADS_MAX: u32 = 10;
+
+/// Where a sign-on code is shown to the provider.
+const CALLBACK: &str = "/callback?";
 
 /// A browser without history.
 pub(super) struct Browser {
@@ -73,9 +76,14 @@ impl Browser {
         let response = self.http.send(request.clone(), TIMEOUT).await?;
         if let Some(repeats) = &self.repeats {
             repeats.before();
-            let _ = self.http.send(request, TIMEOUT).await;
+            let again = self.http.send(request, TIMEOUT).await.ok();
             let path = url.split("://").nth(1).and_then(|rest| rest.find('/').map(|at| &rest[at..]));
-            repeats.after("GET", path.unwrap_or_default());
+            let path = path.unwrap_or_default();
+            let status = |response: &Response<Bytes>| response.status().as_u16();
+            // A code is good once: that page must say so the second time.
+            let again = again.as_ref().map(status);
+            let wanted = if path.starts_with(CALLBACK) { StatusCode::BAD_REQUEST.as_u16() } else { status(&response) };
+            repeats.after("GET", path, differing(Some(wanted), again));
         }
         Ok(response)
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use tradepost_marketplace::doors::Environment;
 
-use super::{Event, Fault, Faults, Options, Report, run};
+use super::{Event, Fault, Options, Report, run};
 use crate::terminal::{Terminal, say};
 
 /// How to play.
@@ -75,8 +75,7 @@ fn tell(report: &Report, options: &Options, terminal: Terminal, json: bool) -> a
         say(&report.json()?);
         report.differences.iter().for_each(|difference| eprintln!("differs: {difference}"));
         if !options.faults.is_empty() {
-            let Faults { vercel, store } = report.faults;
-            eprintln!("faults: {vercel} on calls to Vercel, {store} on calls to the store");
+            eprintln!("faults: {}", report.faults);
         }
     } else {
         say(&report.statement(terminal));

@@ -14,6 +14,7 @@ mod play;
 pub mod readings;
 pub mod referee;
 pub mod repeats;
+mod requests;
 pub mod script;
 pub mod statement;
 pub mod usage_csv;
@@ -37,6 +38,7 @@ use partner::Partner;
 use play::Play;
 use readings::Reading;
 use repeats::Repeats;
+use requests::{CODES, INVOICES, Requests};
 use script::Doing;
 pub use statement::{Act, Faults, Report};
 use vercel::State;
@@ -139,6 +141,7 @@ async fn month(
     canaries: &Canaries,
     watch: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> anyhow::Result<Report> {
+    let is_whole = local.control.now().await? == script::start();
     let repeats = options.repeat.then(|| Repeats::new(local.faulty.clone()));
     if let Some(repeats) = &repeats {
         local.simulator.on_repeat(repeats.hook());
@@ -152,7 +155,8 @@ async fn month(
     let (installation, resources, differences) = (String::new(), Vec::new(), Vec::new());
     let mut play = Play { local, partner, browser, readings, installation, resources, differences };
     let acts = acts(&mut play, watch).await?;
-    let faults = injected(local).await?;
+    let requests = Requests::of(&local.control).await?;
+    let faults = injected(local, &requests).await?;
 
     let state = State::of(&local.control, &play.installation).await?;
     let books = Books::of(local, &play.installation).await?;
@@ -160,6 +164,9 @@ async fn month(
     differences.extend(repeats.iter().flat_map(Repeats::named));
     let judge = Judge { state: &state, books: &books, readings, resources: &resources, differences };
     let mut differences = judge.judge();
+    if options.faults.is_empty() && is_whole {
+        differences.extend(requests.pushes_missing());
+    }
     if let Err(why) = audit::settled(local, &play.installation).await? {
         differences.push(why);
     }
@@ -219,10 +226,19 @@ async fn arm(local: &Local, faults: &[Fault]) -> anyhow::Result<()> {
 
 #[derive(Deserialize)]
 struct Armed {
+    fault: Kind,
     fired: u64,
 }
 
-async fn injected(local: &Local) -> anyhow::Result<Faults> {
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
+}
+
+async fn injected(local: &Local, requests: &Requests) -> anyhow::Result<Faults> {
     let armed: Vec<Armed> = local.control.get("/_sim/faults").await?.read()?;
-    Ok(Faults { vercel: armed.iter().map(|fault| fault.fired).sum(), store: local.faulty.injected() })
+    let vercel = armed.iter().map(|fault| fault.fired).sum();
+    let kinds: Vec<&str> = armed.iter().map(|fault| fault.fault.kind.as_str()).collect();
+    let (money, codes) = (requests.struck(INVOICES, &kinds), requests.struck(CODES, &kinds));
+    Ok(Faults { vercel, money, codes, store: local.faulty.injected() })
 }

@@ -11,11 +11,11 @@ use http::{Method, Request, Response, header};
 use secrecy::SecretString;
 use serde_json::Value;
 use tradepost_marketplace::doors::{Clock, Sleeper, SystemSleeper};
-use tradepost_marketplace::http_door::{HttpDoor, HttpError};
+use tradepost_marketplace::http_door::HttpDoor;
 use tradepost_provider::signing::{ID_HEADER, KEY_ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
 use tradepost_provider::state::keys::hex;
 
-use super::repeats::Repeats;
+use super::repeats::{Repeats, differing};
 use crate::canaries::Canaries;
 use crate::control::{is_passing, pause};
 use crate::development;
@@ -71,7 +71,7 @@ impl Partner {
             let request = self.signed(&id, path, &body)?;
             match self.http.send(request.clone(), TIMEOUT).await {
                 Ok(response) if response.status().is_success() => {
-                    self.again(request, path).await;
+                    self.again(request, path, &response).await;
                     return Ok(response.into_body());
                 }
                 Ok(response) if is_passing(response.status().as_u16()) => last = shown(&response),
@@ -99,12 +99,17 @@ impl Partner {
             .context("a partner's request")
     }
 
-    /// The very same request once more, if that is asked for.
-    async fn again(&self, request: Request<Bytes>, path: &str) {
+    /// The very same request once more, if that is asked for: it must be answered with the very same bytes.
+    async fn again(&self, request: Request<Bytes>, path: &str, first: &Response<Bytes>) {
         let Some(repeats) = &self.repeats else { return };
         repeats.before();
-        let _: Result<Response<Bytes>, HttpError> = self.http.send(request, TIMEOUT).await;
-        repeats.after("POST", path);
+        let again = self.http.send(request, TIMEOUT).await.ok();
+        let status = |response: &Response<Bytes>| response.status().as_u16();
+        let difference = differing(Some(status(first)), again.as_ref().map(status)).or_else(|| {
+            let is_same = again.is_some_and(|again| again.body() == first.body());
+            (!is_same).then(|| "was answered with another body".to_owned())
+        });
+        repeats.after("POST", path, difference);
     }
 }
 

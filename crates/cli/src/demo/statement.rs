@@ -4,7 +4,7 @@
 //! gives the same bytes. Fields are declared in the order of their names, which is the order they are written in.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -139,8 +139,20 @@ pub struct Report {
 pub struct Faults {
     /// On calls to Vercel.
     pub vercel: u64,
+    /// On calls to Vercel about invoices and refunds, among them.
+    pub money: u64,
+    /// On the exchange of a sign-on code, among them.
+    pub codes: u64,
     /// On calls to the store.
     pub store: u64,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vercel, money, codes, store } = self;
+        write!(f, "{vercel} on calls to Vercel, {money} of them on invoices, {codes} of them on sign-on codes, ")?;
+        write!(f, "{store} on calls to the store")
+    }
 }
 
 pub(super) fn charges(bills: &[Vec<Line>; 2]) -> Vec<Charge> {
@@ -227,12 +239,14 @@ impl Report {
             let _ = writeln!(out, "  refund of {}: {} ({})", refund.invoice, refund.total, refund.reason);
         }
         self.write_ledger(out);
-        if let Some(Counts { sent, changed }) = self.repeats {
-            let _ = writeln!(out, "\nRepeats: {sent} requests were sent again, {changed} of them changed something");
+        if let Some(Counts { sent, changed, differing }) = self.repeats {
+            let _ = writeln!(
+                out,
+                "\nRepeats: {sent} requests were sent again, {changed} of them changed something, {differing} were answered otherwise"
+            );
         }
         if self.faults != Faults::default() {
-            let Faults { vercel, store } = self.faults;
-            let _ = writeln!(out, "\nFaults: {vercel} on calls to Vercel, {store} on calls to the store");
+            let _ = writeln!(out, "\nFaults: {}", self.faults);
         }
         let _ = writeln!(out);
         for difference in &self.differences {

@@ -30,7 +30,6 @@ use tradepost_marketplace::ids::ClientId;
 use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
 use tradepost_provider::provisioner::Provisioner;
-use tradepost_provider::settings::served_catalog;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
 use tradepost_provider::state::vault::Vault;
 use tradepost_provider::{Parts, Provider, flows};
@@ -73,7 +72,8 @@ pub struct Options {
     pub seed: u64,
     /// How time passes.
     pub clock: ClockMode,
-    /// A catalog's text; the repository's without.
+    /// A catalog's text; the repository's without. Plans that are not served yet are taken, so that they can be tested:
+    /// whoever passes a catalog on checks it ([`served_catalog`](tradepost_provider::settings::served_catalog)).
     pub catalog: Option<String>,
     /// Who is told every secret.
     pub canaries: Canaries,
@@ -207,7 +207,7 @@ impl Local {
     pub async fn open(options: Options) -> anyhow::Result<Self> {
         development::check_loopback(&[options.provider, options.simulator, options.dynamodb])?;
         let catalog = options.catalog.as_deref().unwrap_or(development::CATALOG);
-        let catalog = served_catalog(catalog).map_err(|why| anyhow::anyhow!("the catalog cannot be used: {why}"))?;
+        let catalog = Catalog::parse(catalog).context("the catalog cannot be used")?;
         let at_provider = bind(options.provider).await?;
         let at_simulator = bind(options.simulator).await?;
         let at_dynamodb = bind(options.dynamodb).await?;

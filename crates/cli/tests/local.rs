@@ -11,8 +11,10 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tradepost_cli::demo::Fault;
 use tradepost_cli::demo::repeats::{Counts, Repeats, differing};
+use tradepost_cli::development;
 use tradepost_cli::local::{Local, Options};
 use tradepost_marketplace::http_door::{Http as _, Network};
+use tradepost_provider::settings::served_catalog;
 use tradepost_simulator::ClockMode;
 
 async fn open(options: Options) -> Local {
@@ -153,6 +155,25 @@ async fn dev_says_where_it_is_serves_and_stops_cleanly() {
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert_eq!(told, "");
+}
+
+/// What the functions refuse is not sold here, either.
+#[test]
+fn a_catalog_with_plans_that_are_not_served_is_refused() {
+    served_catalog(development::CATALOG).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalog.toml");
+    let refused = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let output = tradepost(&["demo", "--catalog", file.to_str().unwrap()]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = refused(format!("{}\nnonsense", development::CATALOG));
+    assert!(told.starts_with("tradepost: the catalog /") && told.contains("catalog.toml: "), "{told}");
+    let unserved = development::CATALOG.replacen("scope = \"resource\"", "scope = \"installation\"", 1);
+    let told = refused(unserved);
+    assert!(told.contains("not served yet"), "{told}");
 }
 
 /// The lines that `dev` prints to start with, in a shell as it is: install, an hour, a look.

@@ -27,6 +27,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::json;
+use tradepost_provider::settings::served_catalog;
 use tradepost_simulator::ClockMode;
 use tradepost_store::{FaultKind, FaultPlan};
 
@@ -120,7 +121,10 @@ pub async fn run(options: &Options, watch: &mut (dyn FnMut(Event<'_>) + Send)) -
     };
     let canaries = options.canaries.as_deref().map(Canaries::to).transpose()?.unwrap_or_default();
     let read_catalog = |path: &PathBuf| {
-        std::fs::read_to_string(path).with_context(|| format!("the catalog {} cannot be read", path.display()))
+        let named = || format!("the catalog {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(named)?;
+        served_catalog(&text).map_err(anyhow::Error::msg).with_context(named)?;
+        anyhow::Ok(text)
     };
     let local = Local::open(local::Options {
         store: options.store.clone(),

@@ -66,7 +66,7 @@ pub struct Embedded {
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
     // Held for as long as the server may write; the system releases it when the process is killed.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Embedded {
@@ -84,7 +84,7 @@ impl Embedded {
                 tracing::error!(error, "embedded DynamoDB stopped");
             }
         });
-        let embedded = Self { url: format!("http://{address}"), stop: Some(stop), server, _lock: lock };
+        let embedded = Self { url: format!("http://{address}"), stop: Some(stop), server, lock };
         table::create_if_missing(&embedded.config().client(), TABLE_NAME).await?;
         Ok(embedded)
     }
@@ -117,6 +117,10 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         self.server.abort();
+        if let Some(lock) = &self.lock {
+            // Closing the file would do, were it not for a child that is just being spawned and still holds it.
+            let _ = lock.unlock();
+        }
     }
 }
 

@@ -18,10 +18,11 @@
 
 use jiff::SignedDuration;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
-use tradepost_store::{CommitError, Key, Record, Stored, Write};
+use tradepost_store::{Key, Record, Stored, Write};
 
 use crate::edge::ApiError;
 use crate::edge::error::Code;
+use crate::flows::{RACES_MAX, committed};
 use crate::idempotency::{self, Answer, Identity, Known, Remembered};
 use crate::outbox::{self, Hold};
 use crate::provider::{Deadline, Provider};
@@ -37,8 +38,6 @@ pub(crate) use apply::{change_plan, end as end_resource, seal_credentials};
 pub const OPERATION_LEASE_SECONDS: i64 = 120;
 /// How long a create waits for its caller's repeat before it is taken back, in business time.
 pub const CREATE_GIVEN_UP_SECONDS: i64 = 900;
-/// How often a lost race is tried again.
-const RACES_MAX: u32 = 10;
 /// What is kept back from the provisioner for the commit and the answer.
 const COMMIT_SECONDS: i64 = 4;
 
@@ -145,7 +144,7 @@ async fn first_reservation(
                 (None, Some(finished)) => vec![Write::create(&finished)?],
                 (_, None) => Vec::new(),
             };
-            let done = commit(provider, writes).await?;
+            let done = committed(provider, writes).await?;
             return Ok(done.then_some(Reserved::Answer(answer)));
         }
     };
@@ -178,7 +177,7 @@ async fn first_reservation(
         }
         (None, None) => {}
     }
-    if commit(provider, writes).await? {
+    if committed(provider, writes).await? {
         let version = version.map_or(1, |version| version + 1);
         return Ok(Some(Reserved::Operation(Box::new(Stored { item: resource, version }))));
     }
@@ -206,17 +205,6 @@ fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent) -> Opera
     }
 }
 
-async fn commit(provider: &Provider, writes: Vec<Write>) -> Result<bool, ApiError> {
-    if writes.is_empty() {
-        return Ok(true);
-    }
-    match provider.store.commit(writes).await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(CommitError::Store(error)) => Err(error.into()),
-    }
-}
-
 /// Continues an operation whose holder is gone, under a new fence. `give_up` writes down, before anything is
 /// done about it, that it is being taken back. `None`: somebody else was faster.
 async fn take_over(
@@ -235,7 +223,7 @@ async fn take_over(
         ..operation(provider, &old.id, next.fence, old.intent)
     });
     let version = stored.version + 1;
-    let taken = commit(provider, vec![Write::replace(&next, stored.version)?]).await?;
+    let taken = committed(provider, vec![Write::replace(&next, stored.version)?]).await?;
     Ok(taken.then_some(Stored { item: next, version }))
 }
 
@@ -280,7 +268,7 @@ async fn release(provider: &Provider, resource: &Stored<Resource>) -> Result<(),
     if let Some(operation) = &mut released.operation {
         operation.lease_until = provider.lease.now();
     }
-    commit(provider, vec![Write::replace(&released, resource.version)?]).await.map(|_| ())
+    committed(provider, vec![Write::replace(&released, resource.version)?]).await.map(|_| ())
 }
 
 /// Calls the provisioner and commits what it said.
@@ -361,7 +349,7 @@ async fn finish(
                 writes.push(Write::replace(&record.item, record.version)?);
             }
         }
-        if commit(provider, writes).await? {
+        if committed(provider, writes).await? {
             let holds: Vec<Hold> = owed.holds;
             outbox::deliver_all(provider, holds, deadline).await;
             return Ok(answer);

@@ -44,7 +44,7 @@ pub(super) async fn handle(
             }
         };
         writes.extend(call.identity.remember(&answer, now)?);
-        if writes.is_empty() || committed(&provider, writes).await? {
+        if committed(&provider, writes).await? {
             outbox::deliver_all(&provider, holds, call.deadline).await;
             return Ok(respond(&provider, id, answer).await?);
         }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::open_enum::open_enum;
-use super::{number, time};
+use super::time;
 use crate::ids::{PlanId, ResourceId};
-use crate::money::{Money, Price, Quantity, line_total};
+use crate::money::{Decimal, DecimalError, Money, Number, Price, Quantity, line_total};
 
 /// A stretch of time, `[start, end)`.
 ///
@@ -78,14 +78,13 @@ pub struct LineItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
     /// The price of one unit, in US dollars.
-    pub price: Price,
+    pub price: Decimal,
     /// How many units.
-    #[serde(deserialize_with = "number::deserialize")]
-    pub quantity: Quantity,
+    pub quantity: Number,
     /// What a unit is.
     pub units: String,
     /// The amount, rounded to cents.
-    pub total: Money,
+    pub total: Decimal,
 }
 
 impl LineItem {
@@ -98,7 +97,8 @@ impl LineItem {
         quantity: Quantity,
         units: impl Into<String>,
     ) -> Option<Self> {
-        let total = line_total(price, quantity)?;
+        let total = Decimal::try_from(line_total(price, quantity)?).ok()?;
+        let (price, quantity) = (price.into(), quantity.into());
         let (name, units) = (name.into(), units.into());
         Some(Self {
             billing_plan_id,
@@ -135,8 +135,8 @@ pub struct Discount {
     /// More about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
-    /// How much, positive.
-    pub amount: Money,
+    /// How much; a decimal has no sign.
+    pub amount: Decimal,
 }
 
 open_enum! {
@@ -166,14 +166,12 @@ pub struct Usage {
     /// What a unit is.
     pub units: String,
     /// So far on the day that ends at `eod`.
-    #[serde(deserialize_with = "number::deserialize")]
-    pub day_value: Quantity,
+    pub day_value: Number,
     /// So far in the period.
-    #[serde(deserialize_with = "number::deserialize")]
-    pub period_value: Quantity,
+    pub period_value: Number,
     /// What the plan includes.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::optional")]
-    pub plan_value: Option<Quantity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_value: Option<Number>,
 }
 
 /// The bill so far. Written as an object; a bare list of lines is read too.
@@ -186,17 +184,36 @@ pub struct Billing {
 }
 
 impl Billing {
-    /// The lines less the discounts, or `None` beyond the range of [`Money`].
-    pub fn total(&self) -> Option<Money> {
+    /// The lines less the discounts.
+    pub fn total(&self) -> Result<Money, TotalError> {
         total(&self.items, &self.discounts)
     }
 }
 
-/// Lines less discounts; may be negative.
-pub(super) fn total(items: &[LineItem], discounts: &[Discount]) -> Option<Money> {
-    let lines = items.iter().map(|item| item.total);
-    let less = discounts.iter().map(|discount| -discount.amount);
-    lines.chain(less).try_fold(Money::ZERO, Money::checked_add)
+/// Why lines have no total.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TotalError {
+    /// An amount is finer than a cent, or beyond the range of [`Money`].
+    #[error("the amount of {name:?} has at most two decimals (spec F, Totals): {error}")]
+    Amount {
+        /// The name of the line or discount.
+        name: String,
+        /// What is wrong with it.
+        error: DecimalError,
+    },
+    /// The sum is beyond the range of [`Money`].
+    #[error("the total is out of range")]
+    OutOfRange,
+}
+
+/// Lines less discounts, exactly; may be negative.
+pub fn total(items: &[LineItem], discounts: &[Discount]) -> Result<Money, TotalError> {
+    let read = |name: &str, amount: &Decimal| {
+        amount.money().map_err(|error| TotalError::Amount { name: name.to_owned(), error })
+    };
+    let lines = items.iter().map(|item| read(&item.name, &item.total));
+    let less = discounts.iter().map(|discount| read(&discount.name, &discount.amount).map(|amount| -amount));
+    lines.chain(less).try_fold(Money::ZERO, |sum, amount| sum.checked_add(amount?).ok_or(TotalError::OutOfRange))
 }
 
 #[derive(Serialize)]
@@ -259,9 +276,8 @@ pub struct Balance {
     /// The resource; none means the whole installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<ResourceId>,
-    /// What is left. A whole number of cents on the wire; Vercel buys more by it.
-    #[serde(rename = "currencyValueInCents", with = "cents_number")]
-    pub value: Money,
+    /// What is left, in cents of a US dollar ([`Number::from_cents`]); Vercel buys more by it.
+    pub currency_value_in_cents: Number,
     /// The same as shown, such as `2,000 Tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<String>,
@@ -280,21 +296,6 @@ pub struct Balances {
     pub balances: Vec<Balance>,
 }
 
-mod cents_number {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::money::Money;
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-    pub(super) fn serialize<S: Serializer>(amount: &Money, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(amount.cents())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
-        i64::deserialize(from).map(Money::from_cents)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,8 +312,8 @@ mod tests {
             line.billing_plan_id.clone(),
             line.resource_id.clone(),
             "Queries",
-            line.price,
-            line.quantity,
+            line.price.price().unwrap(),
+            line.quantity.quantity().unwrap(),
             "queries",
         );
         assert_eq!(priced.as_ref(), Some(line));
@@ -344,7 +345,7 @@ mod tests {
     fn a_balance_is_a_whole_number_of_cents() {
         let json = r#"{"timestamp":"2027-01-02T10:00:00.000Z","balances":[{"currencyValueInCents":1234,"credit":"12","nameLabel":"Tokens"}]}"#;
         let read: Balances = serde_json::from_str(json).unwrap();
-        assert_eq!(read.balances[0].value, Money::from_cents(1234));
+        assert_eq!(read.balances[0].currency_value_in_cents.cents(), Ok(Money::from_cents(1234)));
         assert_eq!(serde_json::to_string(&read).unwrap(), json);
     }
 }

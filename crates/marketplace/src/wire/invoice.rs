@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::billing::{Discount, LineItem, Period, total};
+use super::billing::{Discount, LineItem, Period, TotalError, total};
 use super::open_enum::open_enum;
 use super::time;
 use crate::ids::{ExternalInvoiceId, InvoiceId};
-use crate::money::Money;
+use crate::money::{Decimal, Money};
 
 /// Invoices below this are accepted and not sent to the customer (spec A.14).
 pub const INVOICE_MIN: Money = Money::from_cents(50);
@@ -103,9 +103,9 @@ pub enum InvalidInvoice {
         /// By how much.
         excess: Money,
     },
-    /// The sum is beyond the range of [`Money`].
-    #[error("the total is out of range")]
-    OutOfRange,
+    /// An amount has more than two decimals, or the sum is beyond the range of [`Money`].
+    #[error(transparent)]
+    Total(#[from] TotalError),
 }
 
 impl InvoiceRequest {
@@ -129,7 +129,7 @@ impl InvoiceRequest {
         if let Some((name, ..)) = spans.find(|(_, start, end)| matches!((start, end), (Some(s), Some(e)) if s >= e)) {
             return Err(InvalidInvoice::EmptyLine { name: name.clone() });
         }
-        let sum = total(&items, &discounts).ok_or(InvalidInvoice::OutOfRange)?;
+        let sum = total(&items, &discounts)?;
         if sum.is_negative() {
             return Err(InvalidInvoice::Negative { excess: -sum });
         }
@@ -238,7 +238,7 @@ pub struct Invoice {
     /// What it is for.
     pub period: Period,
     /// Its amount.
-    pub total: Money,
+    pub total: Decimal,
     /// Its lines.
     #[serde(default)]
     pub items: Vec<LineItem>,
@@ -259,7 +259,7 @@ pub struct Invoice {
     pub test: Option<bool>,
     /// How much was refunded, or is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund_total: Option<Money>,
+    pub refund_total: Option<Decimal>,
     /// Why it was refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_reason: Option<String>,
@@ -314,6 +314,9 @@ mod tests {
             (r#""start":"2027-01-15T00:00:00.000Z""#, r#""start":"2027-02-01T00:00:00.000Z""#, "ends before"),
             (r#""amount":"1.06""#, r#""amount":"14.07""#, "exceed the lines by 0.01"),
             (r#""total":"3.09""#, r#""total":"-3.09""#, "not a decimal"),
+            (r#""total":"3.09""#, r#""total":"3.095""#, "the amount of \"Queries\" has at most two decimals (spec F"),
+            (r#""total":"3.09""#, r#""total":"300000000000000""#, "the amount of \"Queries\""),
+            (r#""amount":"1.06""#, r#""amount":"1.065""#, "the amount of \"Welcome\""),
             (r#""price":"20""#, r#""price":"2e1""#, "not a decimal"),
         ] {
             let error = changed(from, to).unwrap_err().to_string();
@@ -330,11 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_are_longer_than_needed_are_kept() {
+        let long = REQUEST.replace(r#""price":"20""#, &format!(r#""price":"20.{}""#, "0".repeat(60)));
+        let long = long.replace(r#""quantity":0.548387097"#, r#""quantity":5.48387097000000000000000000001e-1"#);
+        let long = long.replace(r#""total":"10.97""#, r#""total":"0010.970""#);
+        let request: InvoiceRequest = serde_json::from_str(&long).unwrap();
+        assert_eq!(serde_json::to_string(&request).unwrap(), long);
+        assert_eq!(request.total().to_string(), "13.00");
+    }
+
+    #[test]
     fn an_answer_may_know_more_than_we_do() {
         let json = r#"{"invoiceId":"mi_1","state":"disputed","invoiceDate":"2027-01-31T23:59:59.999Z","period":{"start":"2027-01-01T00:00:00.000Z","end":"2027-02-01T00:00:00.000Z"},"total":"13.000","items":[],"created":"2027-02-01T06:00:00Z","updated":1801461600000,"refundTotal":"2.50","dispute":{"n":1}}"#;
         let invoice: Invoice = serde_json::from_str(json).unwrap();
         assert_eq!(invoice.state, InvoiceState::Other("disputed".to_owned()));
-        assert_eq!((invoice.total.cents(), invoice.refund_total.map(Money::cents)), (1300, Some(250)));
+        let refunded = invoice.refund_total.as_ref().unwrap().money();
+        assert_eq!((invoice.total.money(), refunded), (Ok(Money::from_cents(1300)), Ok(Money::from_cents(250))));
+        assert_eq!(invoice.total.as_str(), "13.000");
         assert_eq!(invoice.created, invoice.updated);
     }
 }

@@ -21,7 +21,10 @@ mod secret;
 pub mod time;
 pub mod webhook;
 
-pub use billing::{Balance, Balances, Billing, BillingData, Discount, LineItem, Period, PeriodError, Usage, UsageKind};
+pub use billing::{
+    Balance, Balances, Billing, BillingData, Discount, LineItem, Period, PeriodError, TotalError, Usage, UsageKind,
+    total,
+};
 pub use change::Change;
 pub use event::MarketplaceEvent;
 pub use invoice::{

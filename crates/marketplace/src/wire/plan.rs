@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time;
 use crate::ids::PlanId;
-use crate::money::Money;
+use crate::money::{Decimal, Number};
 
 /// How a plan is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,20 +62,20 @@ pub struct BillingPlan {
     #[serde(default = "required")]
     pub payment_method_required: bool,
     /// A test of the card at sign-up, neither charged nor held. A JSON number of dollars.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "dollars_number")]
-    pub preauthorization_amount: Option<Money>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preauthorization_amount: Option<Number>,
     /// What the provider will invoice at sign-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub initial_charge: Option<Money>,
+    pub initial_charge: Option<Decimal>,
     /// The least credit that can be bought (prepayment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minimum_amount: Option<Money>,
+    pub minimum_amount: Option<Decimal>,
     /// The most credit that can be bought at once (prepayment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maximum_amount: Option<Money>,
+    pub maximum_amount: Option<Decimal>,
     /// The most credit that buys itself in a month (prepayment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maximum_amount_auto_purchase_per_period: Option<Money>,
+    pub maximum_amount_auto_purchase_per_period: Option<Decimal>,
     /// The price as shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
@@ -121,34 +121,10 @@ impl BillingPlan {
     }
 }
 
-/// Money as a JSON number of dollars, digit for digit.
-mod dollars_number {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::value::RawValue;
-
-    use crate::money::Money;
-
-    #[allow(clippy::ref_option, reason = "the signature serde asks for")]
-    pub(super) fn serialize<S: Serializer>(amount: &Option<Money>, to: S) -> Result<S::Ok, S::Error> {
-        let Some(amount) = amount else { return to.serialize_none() };
-        if amount.is_negative() {
-            return Err(serde::ser::Error::custom("an amount is negative"));
-        }
-        RawValue::from_string(amount.to_string()).map_err(serde::ser::Error::custom)?.serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Money>, D::Error> {
-        let raw = Box::<RawValue>::deserialize(from)?;
-        match raw.get() {
-            "null" => Ok(None),
-            text => text.trim_matches('"').parse().map(Some).map_err(serde::de::Error::custom),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
 
     #[test]
     fn scope_and_payment_method_are_always_written() {
@@ -168,7 +144,7 @@ mod tests {
     fn amounts_of_a_plan_keep_their_digits() {
         let json = r#"{"id":"p","type":"prepayment","name":"P","description":"","scope":"installation","paymentMethodRequired":false,"preauthorizationAmount":12.50,"initialCharge":"19.99","minimumAmount":"5.00","maximumAmount":"1000.00","maximumAmountAutoPurchasePerPeriod":"3000.00","cost":"$5/mo","details":[{"label":"a","value":"b"}],"highlightedDetails":[{"label":"c"}],"effectiveDate":"2027-02-01T00:00:00.000Z","disabled":true}"#;
         let plan: BillingPlan = serde_json::from_str(json).unwrap();
-        assert_eq!(plan.preauthorization_amount, Some(Money::from_cents(1250)));
+        assert_eq!(plan.preauthorization_amount.as_ref().map(Number::dollars), Some(Ok(Money::from_cents(1250))));
         assert_eq!(serde_json::to_string(&plan).unwrap(), json);
         let none: BillingPlan = serde_json::from_str(
             r#"{"id":"p","type":"subscription","name":"P","description":"","preauthorizationAmount":null}"#,

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{PlanId, ResourceId};
 use tradepost_marketplace::money::{Money, Quantity};
-use tradepost_marketplace::wire::{LineItem, Period, Usage};
+use tradepost_marketplace::wire::{self, Discount, LineItem, Period, Usage};
 
 use crate::catalog::{Catalog, Plan, PlanType};
 use crate::metering::Aggregate;
@@ -165,7 +165,7 @@ pub fn bill(input: &BillInput<'_>) -> Result<Bill, PricingError> {
         }
         bill.usage.extend(usage(input, resource, &segments, &totals)?);
     }
-    bill.total = sum(bill.lines.iter().map(|line| line.total))?;
+    bill.total = total_of(&bill.lines, &[])?;
     Ok(bill)
 }
 
@@ -275,12 +275,17 @@ fn usage(
             name: meter.name.clone(),
             kind: meter.show.into(),
             units: meter.units.clone(),
-            day_value: total.as_ref().map_or(Quantity::ZERO, |total| total.day_value(input.at)),
-            period_value: total.as_ref().map_or(Quantity::ZERO, Aggregate::period_value),
-            plan_value: product.plan(plan).and_then(|plan| plan.included(&meter.id)),
+            day_value: total.as_ref().map_or(Quantity::ZERO, |total| total.day_value(input.at)).into(),
+            period_value: total.as_ref().map_or(Quantity::ZERO, Aggregate::period_value).into(),
+            plan_value: product.plan(plan).and_then(|plan| plan.included(&meter.id)).map(Into::into),
         });
     }
     Ok(usage)
+}
+
+/// Lines less discounts.
+fn total_of(lines: &[LineItem], discounts: &[Discount]) -> Result<Money, PricingError> {
+    wire::total(lines, discounts).map_err(|error| PricingError::OutOfRange { what: error.to_string() })
 }
 
 fn sum(amounts: impl IntoIterator<Item = Money>) -> Result<Money, PricingError> {

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use tradepost_marketplace::ids::{PlanId, ResourceId};
-use tradepost_marketplace::money::{Money, Price, Quantity};
+use tradepost_marketplace::money::{Decimal, Money, Price, Quantity};
 use tradepost_marketplace::wire::{Discount, INVOICE_MIN, LineItem, Period};
 
-use super::{Bill, PricingError, sum};
+use super::{Bill, PricingError, sum, total_of};
 
 /// An amount from before that belongs on the next invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +56,9 @@ pub fn settle(bill: &Bill, carried: &[Carried], is_final: bool) -> Result<Settle
         let positive = carried.iter().filter(|carried| carried.amount > Money::ZERO);
         items.extend(positive.map(|carried| line(bill, carried)).collect::<Result<Vec<_>, _>>()?);
         let negative = carried.iter().filter(|carried| carried.amount.is_negative());
-        discounts = self::discounts(bill, negative, sum(items.iter().map(|item| item.total))?);
+        discounts = self::discounts(bill, negative, total_of(&items, &[])?)?;
     }
-    let less = discounts.iter().map(|discount| -discount.amount);
-    let total = sum(items.iter().map(|item| item.total).chain(less))?;
+    let total = total_of(&items, &discounts)?;
     let is_invoiced = net >= INVOICE_MIN && !bill.plans.is_empty();
     let mut settlement =
         Settlement { items, discounts, total, is_invoiced, carried_in, carry_over: Money::ZERO, written_off: None };
@@ -104,7 +103,11 @@ fn line(bill: &Bill, carried: &Carried) -> Result<LineItem, PricingError> {
 }
 
 /// Discounts in order, up to `most` together.
-fn discounts<'a>(bill: &Bill, carried: impl Iterator<Item = &'a Carried>, most: Money) -> Vec<Discount> {
+fn discounts<'a>(
+    bill: &Bill,
+    carried: impl Iterator<Item = &'a Carried>,
+    most: Money,
+) -> Result<Vec<Discount>, PricingError> {
     let mut left = most;
     let mut discounts = Vec::new();
     for carried in carried {
@@ -115,17 +118,20 @@ fn discounts<'a>(bill: &Bill, carried: impl Iterator<Item = &'a Carried>, most: 
         }
         left = left - amount;
         let name = carried.name.clone();
+        let amount = Decimal::try_from(amount).map_err(|error| PricingError::OutOfRange { what: error.to_string() })?;
         discounts.push(Discount { billing_plan_id, resource_id, start: None, end: None, name, details: None, amount });
     }
-    discounts
+    Ok(discounts)
 }
 
 /// What late readings cost: the difference they make to the bill of their own, closed period, by resource.
 /// Goes to the next invoice. Negative differences exist: a volume price may fall as the quantity grows.
 pub fn late_usage(before: &Bill, after: &Bill, period: Period) -> Result<Vec<Carried>, PricingError> {
     let mut differences: BTreeMap<Option<ResourceId>, Money> = BTreeMap::new();
-    let lines = after.lines.iter().map(|line| (line, line.total));
-    for (line, amount) in lines.chain(before.lines.iter().map(|line| (line, -line.total))) {
+    let lines = after.lines.iter().map(|line| (line, false));
+    for (line, is_before) in lines.chain(before.lines.iter().map(|line| (line, true))) {
+        let amount = total_of(std::slice::from_ref(line), &[])?;
+        let amount = if is_before { -amount } else { amount };
         let difference = differences.entry(line.resource_id.clone()).or_default();
         *difference = sum([*difference, amount])?;
     }

@@ -25,8 +25,8 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// From the invoice as it was read.
-    pub(super) fn of_invoice(invoice: &Invoice) -> Self {
+    /// From the invoice as it was read. An amount that is not in whole cents is an error: nothing is booked then.
+    pub(super) fn of_invoice(invoice: &Invoice) -> Result<Self, ApiError> {
         let phase = match invoice.state {
             InvoiceState::Draft | InvoiceState::Pending | InvoiceState::Scheduled => Some(InvoicePhase::Submitted),
             InvoiceState::Invoiced => Some(InvoicePhase::Invoiced),
@@ -40,8 +40,9 @@ impl Seen {
         let paid = phase == Some(InvoicePhase::Paid) || invoice.paid_at.is_some();
         // `refundTotal` may already be there while the refund is only requested.
         let done = phase == Some(InvoicePhase::Refunded);
-        let refunded = if done { invoice.refund_total.unwrap_or(invoice.total) } else { Money::ZERO };
-        Self { phase, paid, refunded, is_read: true }
+        let refunded = done.then(|| invoice.refund_total.as_ref().unwrap_or(&invoice.total).money());
+        let refunded = refunded.transpose().map_err(ApiError::internal)?.unwrap_or(Money::ZERO);
+        Ok(Self { phase, paid, refunded, is_read: true })
     }
 
     /// From the webhook, where the invoice can no longer be read.

@@ -28,7 +28,7 @@ pub(crate) async fn deliver(
     let installation = flows::installation(provider, id).await?;
     let token = OpenToken::of(provider, &installation, deadline)?;
     let seen = match provider.vercel.get_invoice(&token.call(), &vercel_id).await {
-        Ok(invoice) if invoice.total != stored.total => {
+        Ok(invoice) if invoice.total.money() != Ok(stored.total) => {
             let reason = format!("total_differs: ours {}, Vercel's {}", stored.total, invoice.total);
             tracing::error!(invoice.id = %stored.external_id, reason, "an invoice differs from ours");
             return Ok(Outcome::Dead { reason, writes: Vec::new() });
@@ -41,7 +41,7 @@ pub(crate) async fn deliver(
             return Ok(Outcome::Later { reason: "refund_not_visible_yet".to_owned(), after: None });
         }
         Ok(invoice) => {
-            let mut seen = Seen::of_invoice(&invoice);
+            let mut seen = Seen::of_invoice(&invoice)?;
             // `paidAt` is optional (A.15), the event is not.
             seen.paid |= hint.is_some_and(|hint| hint.phase == InvoicePhase::Paid);
             seen

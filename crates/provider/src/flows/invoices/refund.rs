@@ -140,7 +140,7 @@ pub(crate) async fn deliver(
             };
         }
     };
-    let seen = Seen::of_invoice(&invoice);
+    let seen = Seen::of_invoice(&invoice)?;
     if invoice.state == InvoiceState::RefundRequested || seen.refunded > refund.refunded_before {
         return requested(provider, stored, seen);
     }

@@ -56,9 +56,7 @@ fn what_is_carried_stands_under_the_resource_or_under_the_installation() {
     let settled = settle(&bill, &from_before, false).unwrap();
     let added: Vec<_> = settled.items[1..]
         .iter()
-        .map(|line| {
-            (line.billing_plan_id.as_str(), line.resource_id.as_ref().map(ResourceId::as_str), line.total.cents())
-        })
+        .map(|line| (line.billing_plan_id.as_str(), line.resource_id.as_ref().map(ResourceId::as_str), paid(line)))
         .collect();
     assert_eq!(added, [("team", Some("r2"), 100), ("free", None, 200), ("free", None, 300)]);
     let discount = &settled.discounts[0];
@@ -81,7 +79,8 @@ fn a_carried_amount_of_any_size_is_a_line_to_the_cent() {
     for amount in [1, 99_999_999, 100_000_000, 123_456_789_012] {
         let settled = settle(&bill_over(100), &[carried(amount, Some("r1"))], false).unwrap();
         let line = settled.items.last().unwrap();
-        assert_eq!((line.total.cents(), line_total(line.price, line.quantity)), (amount, Some(line.total)));
+        let (price, quantity) = (line.price.price().unwrap(), line.quantity.quantity().unwrap());
+        assert_eq!((paid(line), line_total(price, quantity)), (amount, Some(cents(amount))));
     }
 }
 

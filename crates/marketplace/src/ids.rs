@@ -143,6 +143,39 @@ id! {
     WebhookId
 }
 
+id! {
+    /// A claim of a resource transfer, by the provider's own id (spec B.15).
+    TransferClaimId
+}
+id! {
+    /// A customer's account in tokens and transfers: opaque (spec C).
+    AccountId
+}
+id! {
+    /// A team, by Vercel's id (spec E). Tokens do not carry it.
+    TeamId
+}
+id! {
+    /// A person by Vercel's own id, which is not the `user_id` claim (spec E).
+    VercelUserId
+}
+id! {
+    /// A project, `prj_…`.
+    ProjectId
+}
+id! {
+    /// A deployment, `dpl_…`.
+    DeploymentId
+}
+id! {
+    /// A check of deployments, `chk_…`.
+    CheckId
+}
+id! {
+    /// One run of a check.
+    CheckRunId
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

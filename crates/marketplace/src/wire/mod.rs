@@ -12,10 +12,10 @@ mod billing;
 mod change;
 mod event;
 mod invoice;
-mod number;
 mod open_enum;
 pub mod partner;
 mod plan;
+mod raw;
 mod resource;
 mod secret;
 pub mod time;
@@ -32,6 +32,7 @@ pub use invoice::{
 };
 pub(crate) use open_enum::open_enum;
 pub use plan::{BillingPlan, PlanDetail, PlanKind, PlanScope};
+pub use raw::Raw;
 pub use resource::{
     Account, Contact, InvalidNotification, Metadata, NOTIFICATION_TITLE_CHARS_MAX, Notification, NotificationLevel,
     Ownership, ResourceStatus,

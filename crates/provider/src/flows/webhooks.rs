@@ -45,7 +45,7 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
         return Ok((StatusCode::FORBIDDEN, axum::Json(refusal)).into_response());
     }
     let event = Event::parse(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
-    note("webhook.type", &event.kind);
+    note("webhook.type", event.kind());
     for _ in 0..RACES_MAX {
         if provider.store.get::<WebhookSeen>(&WebhookSeen::key_of(&event.id)).await?.is_some() {
             return Ok(StatusCode::OK.into_response());
@@ -53,7 +53,7 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
         let Some((mut writes, holds)) = take(&provider, &event).await? else {
             return Ok(StatusCode::OK.into_response());
         };
-        let seen = WebhookSeen { id: event.id.clone(), kind: event.kind.clone(), at: provider.clock.now() };
+        let seen = WebhookSeen { id: event.id.clone(), kind: event.kind().to_owned(), at: provider.clock.now() };
         writes.push(Write::create(&seen)?);
         if committed(&provider, writes).await? {
             outbox::deliver_all(&provider, holds, deadline).await;
@@ -73,15 +73,13 @@ async fn take(provider: &Provider, event: &Event) -> Result<Option<Taken>, ApiEr
         EventPayload::InvoiceNotPaid(event) => (event, InvoicePhase::NotPaid),
         EventPayload::InvoiceOverdue(event) => (event, InvoicePhase::Overdue),
         EventPayload::InvoiceRefunded(event) => {
-            let hint = Hint {
-                phase: InvoicePhase::Refunded,
-                refunded: Some(event.amount),
-                vercel_id: event.invoice_id.clone(),
-            };
+            let refunded = event.amount.money().map_err(|error| ApiError::invalid(error.to_string()))?;
+            let hint =
+                Hint { phase: InvoicePhase::Refunded, refunded: Some(refunded), vercel_id: event.invoice_id.clone() };
             return read_invoice(provider, &event.installation_id, event.external_invoice_id.as_ref(), hint).await;
         }
         EventPayload::InstallationRemoved(event) => return removed(provider, &event.installation_id).await,
-        EventPayload::MemberChanged(_) | EventPayload::Other(_) => return Ok(None),
+        _ => return Ok(None),
     };
     let hint = Hint { phase, refunded: None, vercel_id: event.invoice_id.clone() };
     read_invoice(provider, &event.installation_id, event.external_invoice_id.as_ref(), hint).await

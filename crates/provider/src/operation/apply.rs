@@ -118,7 +118,7 @@ pub(super) async fn done(
             if intent.origin == Origin::Partner {
                 Reply::Accepted
             } else {
-                Reply::Ready(Answer::json(StatusCode::ACCEPTED, &partner::RotationAnswer::later())?)
+                Reply::Ready(Answer::json(StatusCode::ACCEPTED, &partner::RotationAnswer::Later)?)
             }
         }
         Kind::Delete => {

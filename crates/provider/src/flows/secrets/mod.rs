@@ -16,7 +16,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
-use tradepost_marketplace::money::Quantity;
+use tradepost_marketplace::money::{Number, Quantity};
 use tradepost_marketplace::partner::{ROTATION_DELAY_HOURS_MAX, RotateSecrets};
 use tradepost_marketplace::wire::Secret;
 
@@ -71,7 +71,8 @@ async fn rotate(
     if command.resource_id.as_str() != path {
         return Err(ApiError::invalid("data.resourceId is not the path's").into());
     }
-    let asked = RotateSecrets { reason: command.reason, delay_old_secrets_expiration_hours: command.delay_hours };
+    let hours = command.delay_hours.map(Number::from);
+    let asked = RotateSecrets { reason: command.reason, delay_old_secrets_expiration_hours: hours };
     let delay =
         asked.delay().map_err(|_| ApiError::invalid(format!("delayHours is at most {ROTATION_DELAY_HOURS_MAX}")))?;
     let rotate = Rotate { origin: Origin::Partner, grace_seconds: delay.map(|delay| delay.as_secs()) };

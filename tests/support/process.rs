@@ -68,6 +68,11 @@ impl Process {
         }
     }
 
+    /// The operating system's id of it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it wrote so far, on both streams.
     pub fn output(&self) -> String {
         self.output.lock().expect("no poison").join("\n")

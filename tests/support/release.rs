@@ -1,7 +1,7 @@
 //! The release binaries: the functions', built as Vercel builds them (`cargo build --release --bin NAME`, in one call),
 //! and the command line's; once in a test process, into the target directory that is in use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -26,18 +26,33 @@ pub fn tradepost() -> &'static Path {
     &BUILT.get_or_init(|| build(&["tradepost"]))["tradepost"]
 }
 
+/// A program's name.
+pub type Program = String;
+
+/// The functions and the bare ones beside them (`examples/`) as they are shipped, in `profile.dist`.
+pub fn dist() -> BTreeMap<Program, PathBuf> {
+    let examples = ["bare_lambda", "bare_vercel"];
+    let mut arguments = vec!["--profile", "dist"];
+    arguments.extend(FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
+    arguments.extend(examples.iter().flat_map(|name| ["--example", name]));
+    cargo_build(&arguments)
+}
+
 fn build(names: &[&str]) -> HashMap<String, PathBuf> {
+    let mut arguments = vec!["--release"];
+    arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+    let binaries: HashMap<_, _> = cargo_build(&arguments).into_iter().collect();
+    assert!(names.iter().all(|name| binaries.contains_key(*name)), "built {binaries:?}, wanted {names:?}");
+    binaries
+}
+
+fn cargo_build(arguments: &[&str]) -> BTreeMap<Program, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
-    for name in names {
-        cargo.args(["--bin", name]);
-    }
+    cargo.arg("build").args(arguments).arg("--message-format=json-render-diagnostics");
     let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(built.status.success(), "the binaries do not build");
     let messages = built.stdout.split(|byte| *byte == b'\n');
-    let binaries: HashMap<_, _> = messages.filter_map(|line| binary(&serde_json::from_slice(line).ok()?)).collect();
-    assert!(names.iter().all(|name| binaries.contains_key(*name)), "built {binaries:?}, wanted {names:?}");
-    binaries
+    messages.filter_map(|line| binary(&serde_json::from_slice(line).ok()?)).collect()
 }
 
 fn binary(message: &Value) -> Option<(String, PathBuf)> {

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use strategies::partner;
 use tradepost_marketplace::wire::Exposed;
 
 /// How often each model is drawn.
@@ -24,11 +25,13 @@ fn survives<T: Debug + DeserializeOwned>(model: impl Strategy<Value = T>, write:
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) };
     let run = TestRunner::new(config).run(&model, |value| {
         let written = write(&value);
-        let read: T = serde_json::from_str(&written).map_err(|error| TestCaseError::fail(format!("{error}: {written}")))?;
+        let read: T =
+            serde_json::from_str(&written).map_err(|error| TestCaseError::fail(format!("{error}: {written}")))?;
         prop_assert_eq!(&write(&read), &written);
         // What is read with room around it and fields that we do not know is the same.
         let spread = spread(&written);
-        let read: T = serde_json::from_str(&spread).map_err(|error| TestCaseError::fail(format!("{error}: {spread}")))?;
+        let read: T =
+            serde_json::from_str(&spread).map_err(|error| TestCaseError::fail(format!("{error}: {spread}")))?;
         prop_assert_eq!(&write(&read), &written);
         Ok(())
     });
@@ -96,17 +99,52 @@ models! {
     Account: plain strategies::account();
     MarketplaceEvent: plain strategies::event();
     Secret: exposed strategies::secret();
+    Refund: plain strategies::refund();
+    UpsertInstallation: exposed partner::upsert_installation();
+    Credentials: exposed partner::credentials();
+    UpdateInstallation: plain partner::update_installation();
+    DeleteInstallation: plain partner::delete_installation();
+    Installation: plain partner::installation();
+    InstallationDeleted: plain partner::installation_deleted();
+    PlanList: plain partner::plan_list();
+    Experimentation: plain partner::experimentation();
+    ProtocolSettings: plain partner::protocol_settings();
+    ProvisionResource: plain partner::provision_resource();
+    UpdateResource: plain partner::update_resource();
+    Resource: exposed partner::resource();
+    ResourceList: plain partner::resource_list();
+    RotateSecrets: plain partner::rotate_secrets();
+    RotationAnswer: exposed partner::rotation_answer();
+    ReplInput: plain partner::repl_input();
+    ReplText: plain partner::repl_text();
+    ReplOutput: plain partner::repl_output();
+    ProvisionPurchase: plain partner::provision_purchase();
+    CreateTransfer: plain partner::create_transfer();
+    TransferCreated: plain partner::transfer_created();
+    TransferVerified: plain partner::transfer_verified();
+    PutTransfer: plain partner::put_transfer();
+    ErrorEnvelope: plain partner::error_envelope();
+    ErrorBody: plain partner::error_body();
+    UserMessage: plain partner::user_message();
+    FieldError: plain partner::field_error();
 }
 
 /// Models that are only part of another's row, with the model that they are part of.
-const PARTS: &[(&str, &str)] = &[("NotificationLevel", "Notification"), ("EnvironmentOverrides", "Secret")];
+const PARTS: &[(&str, &str)] = &[
+    ("NotificationLevel", "Notification"),
+    ("EnvironmentOverrides", "Secret"),
+    // One of an unknown type keeps every field, also those of tomorrow.
+    ("ReplBlock", "ReplOutput"),
+    ("Raw", "ReplOutput"),
+];
 
 #[test]
 fn every_model_has_a_row() {
     let mut found = BTreeSet::new();
     collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire"), &mut found);
     assert!(found.len() > 30, "the source is read: {found:?}");
-    let known: BTreeSet<String> = MODELS.iter().chain(PARTS.iter().map(|(part, _)| part)).map(ToString::to_string).collect();
+    let known: BTreeSet<String> =
+        MODELS.iter().chain(PARTS.iter().map(|(part, _)| part)).map(ToString::to_string).collect();
     let missing: Vec<_> = found.difference(&known).collect();
     assert!(missing.is_empty(), "models without a row: {missing:?}");
     let stale: Vec<_> = known.difference(&found).collect();
@@ -118,7 +156,10 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, found);
+            // The payloads of events have their round trips beside them.
+            if !path.ends_with("webhook") {
+                collect(&path, found);
+            }
         } else if !path.file_name().is_some_and(|name| name == "tests.rs" || name == "open_enum.rs") {
             let source = std::fs::read_to_string(&path).unwrap();
             // Unit tests stand last in a file.

@@ -3,7 +3,14 @@
 //! Used by the round-trip tests beside it and by the contract test of the simulator, which sends what is drawn
 //! here and checks it against Vercel's schemas. What is drawn is valid: what cannot be built is not here.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several tests; a test fails by panicking")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared by several tests; a test fails by panicking"
+)]
+
+pub mod partner;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +24,7 @@ use tradepost_marketplace::money::{Decimal, Money, Number};
 use tradepost_marketplace::wire::{
     Account, Balance, Balances, Billing, BillingData, BillingPlan, Change, Contact, Discount, EnvironmentOverrides,
     Invoice, InvoiceRequest, InvoiceState, LineItem, MarketplaceEvent, Metadata, Notification, NotificationLevel,
-    Ownership, Period, PlanDetail, PlanKind, PlanScope, ResourceStatus, Secret, TestInvoice, TestResult, Usage,
+    Ownership, Period, PlanDetail, PlanKind, PlanScope, Refund, ResourceStatus, Secret, TestInvoice, TestResult, Usage,
     UsageKind,
 };
 
@@ -185,7 +192,15 @@ prop_compose! {
 
 pub fn invoice_state() -> impl Strategy<Value = InvoiceState> {
     let known = [
-        "draft", "pending", "scheduled", "invoiced", "paid", "notpaid", "overdue", "refund_requested", "refunded",
+        "draft",
+        "pending",
+        "scheduled",
+        "invoiced",
+        "paid",
+        "notpaid",
+        "overdue",
+        "refund_requested",
+        "refunded",
         "one of tomorrow",
     ];
     proptest::sample::select(known.to_vec()).prop_map(InvoiceState::from)
@@ -212,6 +227,12 @@ prop_compose! {
             invoice_id, state, invoice_date, period, total, items, discounts, external_id, invoice_number, memo, test,
             refund_total, refund_reason, refunded_at, paid_at, created, updated,
         }
+    }
+}
+
+prop_compose! {
+    pub fn refund()(cents in 1_i64..1_000_000_000, reason in text()) -> Refund {
+        Refund { total: Money::from_cents(cents), reason }
     }
 }
 
@@ -288,7 +309,7 @@ pub fn change<T: Clone + std::fmt::Debug>(value: impl Strategy<Value = T>) -> im
     })
 }
 
-fn secret_text() -> impl Strategy<Value = SecretString> {
+pub fn secret_text() -> impl Strategy<Value = SecretString> {
     text().prop_map(SecretString::from)
 }
 

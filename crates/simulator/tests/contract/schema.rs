@@ -1,0 +1,149 @@
+//! Vercel's OpenAPI documents as validators: one for each request body and each documented answer.
+//!
+//! The documents are OpenAPI 3.0, the validator speaks JSON Schema. The differences that they use are removed here:
+//! `nullable`; `oneOf` (its branches overlap, so what fits two of them is right); references that lead nowhere.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+
+/// Where the documents lie when they are there: beside the checkout.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/spec");
+
+/// One operation of a document.
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    /// The path as the document has it, with its parameters in braces.
+    pub(crate) path: String,
+    request: Option<Validator>,
+    answers: BTreeMap<u16, Option<Validator>>,
+}
+
+/// A document, read.
+pub(crate) struct Document {
+    pub(crate) operations: Vec<Operation>,
+}
+
+impl Document {
+    /// The document of that name, or nothing, said aloud, where it is not beside the checkout.
+    pub(crate) fn open(name: &str) -> Option<Self> {
+        let path = Path::new(FOLDER).join(name);
+        let Ok(text) = std::fs::read(&path) else {
+            let line = format!("\nSKIPPED: the contract is not checked, as spec/{name} is not beside the checkout\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return None;
+        };
+        Some(Self::read(&serde_json::from_slice(&text).unwrap()))
+    }
+
+    fn read(document: &Value) -> Self {
+        let components = plain(document["components"].clone(), document);
+        let mut operations = Vec::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let compile = |body: &Value| {
+                    let schema = body.pointer("/content/application~1json/schema")?;
+                    Some(validator(plain(schema.clone(), document), &components))
+                };
+                let answers = operation["responses"].as_object().unwrap();
+                let answers = answers.iter().map(|(status, answer)| (status.parse().unwrap(), compile(answer)));
+                operations.push(Operation {
+                    method: method.to_uppercase(),
+                    path: path.clone(),
+                    request: compile(&operation["requestBody"]),
+                    answers: answers.collect(),
+                });
+            }
+        }
+        Self { operations }
+    }
+
+    /// The operation that a request is meant for; a literal segment counts before a parameter.
+    pub(crate) fn find(&self, method: &str, path: &str) -> Option<usize> {
+        let fits = |it: &Operation| it.method == method && fits(&it.path, path);
+        let mut found: Vec<usize> = (0..self.operations.len()).filter(|n| fits(&self.operations[*n])).collect();
+        found.sort_by_key(|n| self.operations[*n].path.matches('{').count());
+        found.first().copied()
+    }
+}
+
+impl Operation {
+    /// What is wrong with a request's body.
+    pub(crate) fn request_faults(&self, body: &[u8]) -> Vec<String> {
+        match (&self.request, body) {
+            (None, []) => Vec::new(),
+            (None, _) => vec!["there is a body where none is documented".to_owned()],
+            (Some(validator), body) => faults(validator, body),
+        }
+    }
+
+    /// What is wrong with an answer.
+    pub(crate) fn answer_faults(&self, status: u16, body: &[u8]) -> Vec<String> {
+        match self.answers.get(&status) {
+            None => vec![format!("the status {status} is not documented")],
+            // HEAD has the headers of an answer and no body.
+            Some(Some(_)) if self.method == "HEAD" && body.is_empty() => Vec::new(),
+            Some(Some(validator)) => faults(validator, body),
+            Some(None) if (200..400).contains(&status) && !body.is_empty() => {
+                vec!["there is a body where none is documented".to_owned()]
+            }
+            Some(None) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+fn faults(validator: &Validator, body: &[u8]) -> Vec<String> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(body) => validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect(),
+        Err(error) => vec![format!("the body is not JSON: {error}")],
+    }
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    let is_parameter = |text: &str| text.starts_with('{') && text.ends_with('}');
+    template.len() == path.len()
+        && template
+            .iter()
+            .zip(&path)
+            .all(|(wanted, got)| if is_parameter(wanted) { !got.is_empty() } else { wanted == got })
+}
+
+fn validator(mut schema: Value, components: &Value) -> Validator {
+    schema["components"] = components.clone();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+/// The schema in JSON Schema's own words.
+fn plain(schema: Value, document: &Value) -> Value {
+    match schema {
+        Value::Array(list) => list.into_iter().map(|it| plain(it, document)).collect(),
+        Value::Object(fields) => plain_object(fields, document),
+        other => other,
+    }
+}
+
+fn plain_object(mut fields: Map<String, Value>, document: &Value) -> Value {
+    if let Some(Value::String(reference)) = fields.get("$ref") {
+        let is_there = document.pointer(reference.trim_start_matches('#')).is_some();
+        return if is_there { Value::Object(fields) } else { json!({}) };
+    }
+    let is_nullable = fields.remove("nullable") == Some(json!(true));
+    for example in ["example", "examples", "description", "deprecated", "x-patched"] {
+        if fields.get(example).is_some_and(|it| !it.is_object()) {
+            fields.remove(example);
+        }
+    }
+    let mut fields: Map<String, Value> = fields.into_iter().map(|(key, it)| (key, plain(it, document))).collect();
+    if let Some(branches) = fields.remove("oneOf") {
+        fields.insert("anyOf".to_owned(), branches);
+    }
+    if is_nullable { json!({ "anyOf": [{ "type": "null" }, fields] }) } else { Value::Object(fields) }
+}

@@ -1,7 +1,8 @@
-//! What stands before every router, wherever it runs: the health answer, the body limit, the deadline's
-//! mark, and the wall that no panic passes.
+//! What stands before every router, wherever it runs: the health answer, the limits of a body in length and in
+//! time, the deadline's mark, and the wall that no panic passes.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,15 +14,17 @@ use axum::{Json, Router};
 use futures_util::FutureExt;
 use http::{StatusCode, header};
 use http_body_util::Limited;
+use tradepost_marketplace::doors::SystemSleeper;
 
 use crate::Marks;
+use crate::slow::{BODY_TIMEOUT, InTime};
 
 /// The longest body that any function takes (`formats.md`); a flow may take less.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The router as every place serves it: `GET /health/{function}` answers, bodies are limited to
-/// [`BODY_BYTES_MAX`] (413), a panic becomes a bare 500, and each request is marked with `deadline` if there
-/// is one.
+/// [`BODY_BYTES_MAX`] (413) and to ten seconds (408, and the connection is closed), a panic becomes a bare 500, and
+/// each request is marked with `deadline` if there is one.
 pub fn guarded(function: &'static str, router: Router, deadline: Option<Duration>, marks: Marks) -> Router {
     let health = move || async move { Json(Health { function, version: env!("CARGO_PKG_VERSION") }) };
     router.route(&format!("/health/{function}"), get(health)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(
@@ -32,8 +35,11 @@ pub fn guarded(function: &'static str, router: Router, deadline: Option<Duration
             if declared_bytes(&request).is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
                 return StatusCode::PAYLOAD_TOO_LARGE.into_response();
             }
-            let request = request.map(|body| Body::new(Limited::new(body, BODY_BYTES_MAX)));
-            caught(function, next.run(request)).await
+            let (parts, body) = request.into_parts();
+            let (body, lateness) = InTime::new(body, BODY_TIMEOUT, Arc::new(SystemSleeper));
+            let request = Request::from_parts(parts, Body::new(Limited::new(body, BODY_BYTES_MAX)));
+            let response = caught(function, next.run(request)).await;
+            if lateness.is_late() { too_slow(function) } else { response }
         }),
     )
 }
@@ -42,6 +48,12 @@ pub fn guarded(function: &'static str, router: Router, deadline: Option<Duration
 struct Health {
     function: &'static str,
     version: &'static str,
+}
+
+/// What is left of the body is not worth waiting for: the connection goes too.
+fn too_slow(function: &'static str) -> Response {
+    tracing::warn!(function.name = function, "body too slow");
+    (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response()
 }
 
 fn declared_bytes(request: &Request) -> Option<usize> {

@@ -24,6 +24,7 @@ mod lambda;
 mod localhost;
 pub mod log;
 mod place;
+mod slow;
 mod vercel;
 
 use std::fmt::Display;

@@ -117,6 +117,51 @@ fn a_body_over_the_limit_is_refused_in_every_place() {
     assert_eq!(lambda.request(event(limit + 1)), (413, String::new()));
 }
 
+/// What one sender of a flood sends, and what the process may need for all of them.
+const FLOOD_BYTES: usize = 64 << 20;
+const FLOOD_PEAK_KILOBYTES_MAX: u64 = 100_000;
+
+#[test]
+fn eight_floods_at_once_are_refused_and_fit_in_memory() {
+    for server in [Server::vercel(&hello(), &configured()), Server::localhost(&hello(), &configured())] {
+        let port = server.port();
+        std::thread::scope(|scope| {
+            // Half of them say how much will come, half do not.
+            let senders = (0..8).map(|n| scope.spawn(move || flood(port, n % 2 == 0))).collect::<Vec<_>>();
+            let statuses = senders.into_iter().map(|sender| sender.join().unwrap()).collect::<Vec<_>>();
+            // A server that closes on bytes that nobody reads resets the connection, and its answer may be lost.
+            assert!(statuses.iter().all(|status| matches!(status, Some(413) | None)), "{statuses:?}");
+        });
+        assert_eq!(server.request("GET", "/hello", &[], b"").status(), 200);
+        let peak = peak_kilobytes(server.process().id());
+        assert!(peak < FLOOD_PEAK_KILOBYTES_MAX, "{peak} kB");
+    }
+}
+
+/// Sends [`FLOOD_BYTES`], in chunks or in one piece, as far as the server lets it: the status, if one came.
+fn flood(port: u16, in_chunks: bool) -> Option<u16> {
+    use std::io::{BufReader, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let piece = vec![b'a'; 1 << 16];
+    let framing =
+        if in_chunks { "transfer-encoding: chunked".to_owned() } else { format!("content-length: {FLOOD_BYTES}") };
+    let mut sent = write!(stream, "POST /echo HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n");
+    for _ in 0..FLOOD_BYTES / piece.len() {
+        let head = if in_chunks { format!("{:x}\r\n", piece.len()) } else { String::new() };
+        let tail: &[u8] = if in_chunks { b"\r\n" } else { b"" };
+        sent = sent.and_then(|()| stream.write_all(head.as_bytes()));
+        sent = sent.and_then(|()| stream.write_all(&piece)).and_then(|()| stream.write_all(tail));
+    }
+    drop(sent);
+    wire::Message::read(&mut BufReader::new(stream)).ok().flatten().map(|message| message.status())
+}
+
+fn peak_kilobytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// A body that does not say how long it will be.
 fn chunked(port: u16, length: usize) -> wire::Message {
     use std::io::{BufReader, Write};

@@ -38,7 +38,9 @@ async function buildWorld(simulator, provider, sdk) {
     await simulator.install(),
     await simulator.install(),
   ];
-  const provision = (name) => simulator.provision(id, { productId: PRODUCT, planId: PLAN.id, name, metadata: {} });
+  const order = { productId: PRODUCT, planId: PLAN.id };
+  // With a config's id the customer has enabled syncing.
+  const protocolSettings = { experimentation: { edgeConfigId: "ecfg_1" } };
   return {
     simulator,
     provider,
@@ -48,9 +50,9 @@ async function buildWorld(simulator, provider, sdk) {
     other,
     leaving,
     client: { id: registered.clientId, secret: registered.clientSecret },
-    resource: await provision("Main"),
-    bare: await provision("Bare"),
-    experiment: await provision("Experiment"),
+    resource: await simulator.provision(id, { ...order, name: "Main" }),
+    bare: await simulator.provision(id, { ...order, name: "Bare" }),
+    experiment: await simulator.provision(id, { ...order, name: "Experiment", protocolSettings }),
     periods: 0,
     /** A request about the installation. */
     of: (requestBody, path) => ({ integrationConfigurationId: id, ...(requestBody && { requestBody }), ...path }),
@@ -120,7 +122,7 @@ async function main(url) {
         fail(what, error);
       }
     });
-    if (failures.length === before) console.log(`ok   refusals`);
+    if (failures.length === before) console.log(`ok   refusals: ${refusals}`);
     console.log(`${OPERATIONS.length} operations, ${refusals} refusals, ${failures.length} failed`);
   } finally {
     provider.close();

@@ -89,5 +89,8 @@ export async function act(call, w) {
 }
 
 export async function connect(call, w) {
-  await call("a project", w.of({ projectId: "prj_1" }, { resourceId: w.resource }));
+  const post = (when, body) => call(when, w.of(body, { resourceId: w.resource }));
+  await post("the least", { projectId: "prj_1" });
+  const envVarEnvironments = ["production", "preview", "development", "staging"];
+  await post("all fields", { projectId: "prj_2", envVarEnvironments, makeEnvVarsSensitive: true });
 }

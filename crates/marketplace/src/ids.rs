@@ -176,6 +176,15 @@ id! {
     CheckRunId
 }
 
+id! {
+    /// A resource, by Vercel's own id (`internalId`, spec A.8).
+    InternalResourceId
+}
+id! {
+    /// An action of the integration's in a deployment, by its slug (spec A.23, E).
+    ActionId
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

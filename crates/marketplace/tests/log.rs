@@ -11,12 +11,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use jiff::SignedDuration;
-use tradepost_marketplace::client::{Call, Client, SsoExchange};
+use tradepost_marketplace::client::{Call, Client};
 use tradepost_marketplace::doors::{LeaseClock, Sleeper, SystemClock, SystemEntropy};
 use tradepost_marketplace::endpoint::checked;
 use tradepost_marketplace::http_door::{Http, HttpError};
 use tradepost_marketplace::ids::{ClientId, InstallationId, ResourceId};
-use tradepost_marketplace::wire::Secret;
+use tradepost_marketplace::wire::{Secret, SecretsUpdate, SsoExchange};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -76,15 +76,13 @@ async fn the_log_has_vercels_ids_and_nothing_of_tokens_or_bodies() {
     let deadline = lease.now() + SignedDuration::from_mins(10);
     let (token, installation) = ("t0ken".into(), InstallationId::new("icfg_1").unwrap());
     let call = Call { token: &token, installation: &installation, deadline };
-    let secrets = [Secret::new("KEY", "v4lue")];
-    client.update_secrets(&call, &ResourceId::new("r1").unwrap(), &secrets, false).await.unwrap();
-    let (code, client_secret) = ("c0de".into(), "cl1ent".into());
-    let client_id = ClientId::new("oac_1").unwrap();
+    let update = SecretsUpdate::all(vec![Secret::new("KEY", "v4lue").unwrap()]);
+    client.update_secrets(&call, &ResourceId::new("r1").unwrap(), &update).await.unwrap();
     let exchange = SsoExchange {
-        code: &code,
+        code: "c0de".into(),
+        client_id: ClientId::new("oac_1").unwrap(),
+        client_secret: "cl1ent".into(),
         state: None,
-        client_id: &client_id,
-        client_secret: &client_secret,
         redirect_uri: None,
     };
     client.exchange_code(&exchange, deadline).await.unwrap_err();

@@ -60,6 +60,7 @@ impl ClientError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => *retry_after,
+            Self::Server(refusal) => refusal.retry_after,
             _ => None,
         }
     }
@@ -93,6 +94,8 @@ pub struct Refusal {
     pub message: String,
     /// Vercel's id of the request, `x-vercel-id`.
     pub vercel_id: Option<String>,
+    /// How long Vercel asks to wait, if it says so (`retry-after-ms`, `retry-after`).
+    pub retry_after: Option<Duration>,
 }
 
 impl std::fmt::Display for Refusal {

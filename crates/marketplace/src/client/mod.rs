@@ -4,15 +4,20 @@
 //! request once, try it within the deadline, classify the answer, wait as [`RetrySchedule`] says. What fails
 //! is one enum, [`ClientError`], whose main question is whether the operation may have been carried out.
 //!
-//! Every operation has a [`RetryClass`], and says what happens when its answer is lost. Neither a token nor a
-//! body is ever logged; each answer's `x-vercel-id` is.
+//! [`OPERATIONS`] lists them all. Every operation has a [`RetryClass`], and says what happens when its answer is lost.
+//! Neither a token nor a body is ever logged; each answer's `x-vercel-id` is.
 
 mod billing;
+mod config;
+mod credential;
+mod deployment;
 mod error;
+mod experiment;
 mod installation;
+mod operations;
 mod refusal;
 mod resource;
-mod retry;
+pub mod retry;
 mod send;
 mod sso;
 #[cfg(test)]
@@ -26,12 +31,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub use billing::SubmittedInvoice;
+pub use config::{ConfigHead, ConfigPath, ConfigRead, ConfigWrite};
 pub use error::{ClientError, Refusal};
-pub use installation::InstallationPatch;
+pub use operations::{OPERATIONS, OperationInfo};
 pub use refusal::REFUSAL_TEXT_CHARS_MAX;
-pub use resource::{ResourcePatch, SecretsPatch, UpdatedResource};
-pub use retry::{ASKED_DELAY_MAX, RetryClass, RetrySchedule, asked_delay};
-pub use sso::{SsoExchange, SsoTokens};
+pub use resource::Removal;
+pub use retry::{RetryClass, RetrySchedule};
 
 use crate::doors::{Entropy, LeaseClock, Sleeper};
 use crate::endpoint::Endpoint;

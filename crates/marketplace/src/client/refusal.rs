@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::{ClientError, Refusal};
-use super::retry::asked_delay;
+use super::retry::{asked_delay, retry_after};
 
 /// The longest code or message kept, in characters.
 pub const REFUSAL_TEXT_CHARS_MAX: usize = 512;
@@ -18,14 +18,18 @@ const VERCEL_ID_BYTES_MAX: usize = 256;
 const WITHHELD: &str = "(withheld: the request carried secrets)";
 
 /// Any 2xx is a success (the documents and the practice differ in which); the rest is an error by its status.
-pub(super) fn classify(answer: Response<Bytes>, secretive: bool, now: Timestamp) -> Result<Bytes, ClientError> {
+pub(super) fn classify(
+    answer: Response<Bytes>,
+    is_secretive: bool,
+    now: Timestamp,
+) -> Result<Response<Bytes>, ClientError> {
     let status = answer.status();
     if status.is_success() {
-        return Ok(answer.into_body());
+        return Ok(answer);
     }
     let (parts, body) = answer.into_parts();
     let body = if body.len() > REFUSAL_BYTES_MAX { &[] } else { body.as_ref() };
-    let refusal = || Box::new(refusal(status, &parts.headers, body, secretive));
+    let refusal = || Box::new(refusal(status, &parts.headers, body, is_secretive, now));
     Err(match status {
         StatusCode::GONE => ClientError::Gone,
         StatusCode::TOO_MANY_REQUESTS => {
@@ -37,10 +41,11 @@ pub(super) fn classify(answer: Response<Bytes>, secretive: bool, now: Timestamp)
     })
 }
 
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], secretive: bool) -> Refusal {
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], is_secretive: bool, now: Timestamp) -> Refusal {
     let (code, message) = words(body);
-    let message = if secretive && !message.is_empty() { WITHHELD.to_owned() } else { message };
-    Refusal { status: status.as_u16(), code, message, vercel_id: vercel_id(headers) }
+    let message = if is_secretive && !message.is_empty() { WITHHELD.to_owned() } else { message };
+    let retry_after = retry_after(headers, now);
+    Refusal { status: status.as_u16(), code, message, vercel_id: vercel_id(headers), retry_after }
 }
 
 /// Vercel's id of a request, if it is one: visible ASCII and not too long.
@@ -56,5 +61,28 @@ fn words(body: &[u8]) -> (String, String) {
     match &body["error"] {
         error @ Value::Object(_) => (text(&error["code"]), text(&error["message"])),
         error => (text(error), text(&body["error_description"])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_error() {
+        for status in 100..600_u16 {
+            let answer = Response::builder().status(status).header("retry-after", "7").body(Bytes::new()).unwrap();
+            let got = classify(answer, false, Timestamp::UNIX_EPOCH);
+            let retry_after = Some(std::time::Duration::from_secs(7));
+            let (code, message, vercel_id) = (String::new(), String::new(), None);
+            let refusal = Box::new(Refusal { status, code, message, vercel_id, retry_after });
+            match status {
+                200..300 => assert_eq!(got.unwrap().status(), status),
+                410 => assert_eq!(got.unwrap_err(), ClientError::Gone),
+                429 => assert_eq!(got.unwrap_err(), ClientError::RateLimited { retry_after }),
+                408 | 500..600 => assert_eq!(got.unwrap_err(), ClientError::Server(refusal)),
+                _ => assert_eq!(got.unwrap_err(), ClientError::Rejected(refusal)),
+            }
+        }
     }
 }

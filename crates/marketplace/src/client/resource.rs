@@ -1,114 +1,119 @@
-//! Calls about a resource (spec A.11, A.18).
-
-use http::Method;
-use serde::{Deserialize, Serialize};
+//! Calls about a resource (spec A.8 to A.12, A.18, A.19).
 
 use super::error::ClientError;
-use super::retry::RetryClass;
+use super::operations::OperationInfo;
 use super::send::Operation;
-use super::{Call, Client};
-use crate::ids::ResourceId;
-use crate::wire::{BillingPlan, Change, Exposed, Metadata, Notification, Ownership, ResourceStatus, Secret};
+use super::{Call, Client, operations};
+use crate::ids::{ProductId, ResourceId};
+use crate::wire::{
+    Exposed, ImportResource, NamedResource, ResourcePatch, SecretsUpdate, VercelResource, VercelResources,
+};
 
-/// What Update Resource changes (spec A.11); what is absent stays.
-#[derive(Debug, Clone, Default)]
-pub struct ResourcePatch {
-    /// Who it belongs to.
-    pub ownership: Option<Ownership>,
-    /// Its name; Vercel may take another.
-    pub name: Option<String>,
-    /// What Vercel shows as its state; the provider enforces it itself.
-    pub status: Option<ResourceStatus>,
-    /// The form's fields.
-    pub metadata: Option<Metadata>,
-    /// Its plan.
-    pub billing_plan: Option<BillingPlan>,
-    /// What Vercel shows beside it.
-    pub notification: Change<Notification>,
-    /// Its secrets.
-    pub secrets: Option<SecretsPatch>,
-}
-
-/// New secrets of a resource.
-#[derive(Debug, Clone)]
-pub struct SecretsPatch {
-    /// The secrets.
-    pub secrets: Vec<Secret>,
-    /// Whether only these are overwritten; otherwise they replace the whole set.
-    pub partial: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PatchBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ownership: Option<&'a Ownership>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a ResourceStatus>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a Metadata>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    billing_plan: Option<&'a BillingPlan>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    notification: &'a Change<Notification>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secrets: Option<SecretsBody<'a>>,
-}
-
-#[derive(Serialize)]
-struct SecretsBody<'a> {
-    secrets: Exposed<'a, [Secret]>,
-    partial: bool,
-}
-
-/// A resource after Vercel has changed it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct UpdatedResource {
-    /// Its name now, which may differ from the one sent: store this one (spec A.10).
-    pub name: String,
+/// What became of something that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Vercel has removed it.
+    Removed,
+    /// An answer was lost, and the repeat found nothing (404): it is gone, by the first try or before it.
+    AlreadyGone,
 }
 
 impl Client {
-    /// Update Resource (spec A.11). [`RetryClass::Repeatable`]: after a lost answer it is sent again; the last
-    /// write wins, so writes to one resource must be sent one after the other.
+    /// List Resources (spec A.8): all of the installation, without pages.
+    /// [`Repeatable`](super::RetryClass::Repeatable): after a lost answer it is read again.
+    pub async fn list_resources(&self, call: &Call<'_>) -> Result<VercelResources, ClientError> {
+        self.fetch(Operation::on(self, call, &operations::LIST_RESOURCES, &[])?).await
+    }
+
+    /// Get Resource (spec A.9), as Vercel knows it. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer
+    /// it is read again.
+    pub async fn get_resource(&self, call: &Call<'_>, resource: &ResourceId) -> Result<VercelResource, ClientError> {
+        self.fetch(Operation::on(self, call, &operations::GET_RESOURCE, &[resource.as_str()])?).await
+    }
+
+    /// Import Resource (spec A.10): makes Vercel know a resource, or replaces what it knows. The name that comes back
+    /// may differ from the one sent: store that one. A 409 and a 422 are [`ClientError::Rejected`].
+    /// [`Repeatable`](super::RetryClass::Repeatable): after a lost answer it is sent again and replaces what the first
+    /// made.
+    pub async fn import_resource(
+        &self,
+        call: &Call<'_>,
+        resource: &ResourceId,
+        import: &ImportResource,
+    ) -> Result<NamedResource, ClientError> {
+        let operation = Operation::on(self, call, &operations::IMPORT_RESOURCE, &[resource.as_str()])?;
+        let operation = if import.secrets.is_some() { operation.secretive() } else { operation };
+        self.fetch(operation.with_body(&Exposed(import))?).await
+    }
+
+    /// Update Resource (spec A.11). The name that comes back may differ from the one sent: store that one.
+    /// [`Repeatable`](super::RetryClass::Repeatable): after a lost answer it is sent again; the last write wins, so
+    /// writes to one resource must be sent one after the other.
     pub async fn update_resource(
         &self,
         call: &Call<'_>,
         resource: &ResourceId,
         changes: &ResourcePatch,
-    ) -> Result<UpdatedResource, ClientError> {
-        let path = ["resources", resource.as_str()];
-        let operation = Operation::new(self, call, "update_resource", RetryClass::Repeatable, Method::PATCH, &path);
+    ) -> Result<NamedResource, ClientError> {
+        let operation = Operation::on(self, call, &operations::UPDATE_RESOURCE, &[resource.as_str()])?;
         let operation = if changes.secrets.is_some() { operation.secretive() } else { operation };
-        let body = PatchBody {
-            ownership: changes.ownership.as_ref(),
-            name: changes.name.as_deref(),
-            status: changes.status.as_ref(),
-            metadata: changes.metadata.as_ref(),
-            billing_plan: changes.billing_plan.as_ref(),
-            notification: &changes.notification,
-            secrets: changes
-                .secrets
-                .as_ref()
-                .map(|it| SecretsBody { secrets: Exposed(&it.secrets), partial: it.partial }),
-        };
-        self.fetch(operation.with_body(&body)?).await
+        self.fetch(operation.with_body(&Exposed(changes))?).await
     }
 
-    /// Update Resource Secrets (spec A.18), which also completes a rotation that was answered 202. `partial`
-    /// overwrites only those given. [`RetryClass::Repeatable`]: after a lost answer the same values are sent
-    /// again; revoke the old ones only after a success.
+    /// Delete Resource (spec A.12). [`Removal`](super::RetryClass::Removal): after a lost answer it is sent again; a
+    /// 404 to the repeat is [`Removal::AlreadyGone`], a 404 to the first try [`ClientError::Rejected`].
+    pub async fn delete_resource(&self, call: &Call<'_>, resource: &ResourceId) -> Result<Removal, ClientError> {
+        self.remove(call, &operations::DELETE_RESOURCE, &[resource.as_str()]).await
+    }
+
+    /// Any operation of the class [`Removal`](super::RetryClass::Removal).
+    pub(super) async fn remove(
+        &self,
+        call: &Call<'_>,
+        info: &'static OperationInfo,
+        parameters: &[&str],
+    ) -> Result<Removal, ClientError> {
+        match self.send(Operation::on(self, call, info, parameters)?).await {
+            Ok(()) => Ok(Removal::Removed),
+            Err(ClientError::MaybeDuplicate(_)) => Ok(Removal::AlreadyGone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Update Resource Secrets (spec A.18), which also completes a rotation that was answered 202. A 409 and a 422 are
+    /// [`ClientError::Rejected`]. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer the same values are
+    /// sent again; revoke the old ones only after a success.
     pub async fn update_secrets(
         &self,
         call: &Call<'_>,
         resource: &ResourceId,
-        secrets: &[Secret],
-        partial: bool,
+        update: &SecretsUpdate,
     ) -> Result<(), ClientError> {
-        let path = ["resources", resource.as_str(), "secrets"];
-        let operation = Operation::new(self, call, "update_secrets", RetryClass::Repeatable, Method::PUT, &path);
-        self.send(operation.secretive().with_body(&SecretsBody { secrets: Exposed(secrets), partial })?).await
+        self.put_secrets(call, &operations::UPDATE_SECRETS, &[resource.as_str()], update).await
+    }
+
+    /// Update Resource Secrets by product (spec A.19), which Vercel has deprecated.
+    /// [`Repeatable`](super::RetryClass::Repeatable), with the same as [`Client::update_secrets`] after a lost answer.
+    #[deprecated = "Vercel has dropped it from its reference: use update_secrets (spec A.19)"]
+    pub async fn update_secrets_by_product(
+        &self,
+        call: &Call<'_>,
+        product: &ProductId,
+        resource: &ResourceId,
+        update: &SecretsUpdate,
+    ) -> Result<(), ClientError> {
+        let parameters = [product.as_str(), resource.as_str()];
+        self.put_secrets(call, &operations::UPDATE_SECRETS_BY_PRODUCT, &parameters, update).await
+    }
+
+    async fn put_secrets(
+        &self,
+        call: &Call<'_>,
+        info: &'static OperationInfo,
+        parameters: &[&str],
+        update: &SecretsUpdate,
+    ) -> Result<(), ClientError> {
+        let operation = Operation::on(self, call, info, parameters)?.secretive();
+        self.send(operation.with_body(&Exposed(update))?).await
     }
 }

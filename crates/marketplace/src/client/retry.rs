@@ -6,21 +6,45 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::error::ClientError;
+
 /// What a lost answer means for an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryClass {
     /// Repeating does no harm: the last write wins, or it only reads.
     Repeatable,
-    /// Vercel drops repeats by `externalId`: a 409 to a repeat is [`super::ClientError::MaybeDuplicate`].
+    /// Vercel knows repeats by an id of ours, an invoice's `externalId` or an item's `id`: a 409 to a repeat is
+    /// [`ClientError::MaybeDuplicate`].
     ByExternalId,
-    /// The last call of its token: a 401, 403, 404 or 409 to a repeat is
-    /// [`super::ClientError::MaybeDuplicate`] (a 410 is [`super::ClientError::Gone`] whenever it comes).
+    /// A write that may name the version it replaces: a 409 or 412 to a repeat is [`ClientError::MaybeDuplicate`],
+    /// as the first try may be what changed it.
+    Conditional,
+    /// It removes: a 404 to a repeat says that what was to go is gone, [`super::Removal::AlreadyGone`].
+    Removal,
+    /// The last call of its token: a 401, 403, 404 or 409 to a repeat is [`ClientError::MaybeDuplicate`] (a 410 is
+    /// [`ClientError::Gone`] whenever it comes).
     Last,
     /// Not repeated once it may have been carried out. What surely was not (no connection, 429) is.
     Never,
 }
 
 impl RetryClass {
+    /// Every class.
+    pub const ALL: [Self; 6] =
+        [Self::Repeatable, Self::ByExternalId, Self::Conditional, Self::Removal, Self::Last, Self::Never];
+
+    /// The class in words, as in the README's table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Repeatable => "repeatable",
+            Self::ByExternalId => "by external id",
+            Self::Conditional => "conditional",
+            Self::Removal => "removal",
+            Self::Last => "last",
+            Self::Never => "never",
+        }
+    }
+
     /// Whether a try that may have been carried out is followed by another.
     pub const fn repeats_when_unsure(self) -> bool {
         !matches!(self, Self::Never)
@@ -30,9 +54,49 @@ impl RetryClass {
     pub const fn may_be_duplicate(self, status: u16) -> bool {
         match self {
             Self::ByExternalId => status == 409,
+            Self::Conditional => matches!(status, 409 | 412),
+            Self::Removal => status == 404,
             Self::Last => matches!(status, 401 | 403 | 404 | 409),
             Self::Repeatable | Self::Never => false,
         }
+    }
+}
+
+/// What follows a failed try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Another try, after so long.
+    Again(Duration),
+    /// Nothing: this is what the caller hears.
+    End(ClientError),
+}
+
+/// Decides what follows try number `made`, that failed with `error`; `unsure` says that an earlier one may have been
+/// carried out. `draw` and `left` are as in [`RetrySchedule::delay`]; nothing is drawn where nothing is repeated.
+///
+/// The error at the end never claims less than what any try may have done: what surely was not carried out becomes
+/// [`ClientError::NoAnswer`] after one that may have been, and a refusal of the repeat is
+/// [`ClientError::MaybeDuplicate`] where [`RetryClass::may_be_duplicate`] says so.
+pub fn next(
+    schedule: &RetrySchedule,
+    class: RetryClass,
+    made: u32,
+    unsure: bool,
+    error: ClientError,
+    draw: impl FnOnce() -> u64,
+    left: Duration,
+) -> Next {
+    let repeats = error.is_retryable() && (class.repeats_when_unsure() || !error.maybe_done());
+    let wait = repeats.then(|| schedule.delay(made, error.retry_after(), draw(), left)).flatten();
+    match (wait, error) {
+        (Some(wait), _) => Next::Again(wait),
+        (None, ClientError::NotSent | ClientError::RateLimited { .. } | ClientError::Deadline) if unsure => {
+            Next::End(ClientError::NoAnswer)
+        }
+        (None, ClientError::Rejected(refusal)) if unsure && class.may_be_duplicate(refusal.status) => {
+            Next::End(ClientError::MaybeDuplicate(refusal))
+        }
+        (None, error) => Next::End(error),
     }
 }
 
@@ -105,20 +169,35 @@ struct Limit {
     reset: Option<i64>,
 }
 
-/// How long an answer asks to wait, at most [`ASKED_DELAY_MAX`] (spec G): `retry-after-ms`, else `retry-after` in
-/// seconds or as an HTTP date, else the body's `limit.reset` in Unix seconds. Instants are compared with the
-/// answer's own `date` header, so that clocks need not agree; without one, with `now`.
+/// How long a 429 asks to wait, at most [`ASKED_DELAY_MAX`] (spec G): what [`retry_after`] says, else the body's
+/// `limit.reset`, else the header `X-RateLimit-Reset`, both in Unix seconds. (Vercel documents the body's; the headers
+/// are known from copies of its pages only.) Instants are compared with the answer's own `date` header, so that clocks
+/// need not agree; without one, with `now`.
 pub fn asked_delay(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Option<Duration> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let theirs = || header("date").and_then(http_date).unwrap_or(now);
-    let until = |at: Timestamp| Duration::try_from(at.duration_since(theirs())).unwrap_or_default();
+    let reset = || {
+        let header = || Timestamp::from_second(text_of(headers, "x-ratelimit-reset")?.parse().ok()?).ok();
+        limit_reset(body).or_else(header).map(|at| until(headers, at, now))
+    };
+    retry_after(headers, now).or_else(reset).map(|asked| asked.min(ASKED_DELAY_MAX))
+}
 
-    let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    let seconds = || header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-    let date = || header("retry-after").and_then(http_date).map(until);
-    let reset = || limit_reset(body).map(until);
-    let asked = milliseconds.or_else(seconds).or_else(date).or_else(reset)?;
-    Some(asked.min(ASKED_DELAY_MAX))
+/// How long any answer asks to wait, at most [`ASKED_DELAY_MAX`]: `retry-after-ms`, else `retry-after` in seconds or as
+/// an HTTP date.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let milliseconds = || text_of(headers, "retry-after-ms")?.parse().ok().map(Duration::from_millis);
+    let seconds = || text_of(headers, "retry-after")?.parse().ok().map(Duration::from_secs);
+    let date = || text_of(headers, "retry-after").and_then(http_date).map(|at| until(headers, at, now));
+    milliseconds().or_else(seconds).or_else(date).map(|asked| asked.min(ASKED_DELAY_MAX))
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// The time from the answer's own date to `at`; zero once that has passed.
+fn until(headers: &HeaderMap, at: Timestamp, now: Timestamp) -> Duration {
+    let theirs = text_of(headers, "date").and_then(http_date).unwrap_or(now);
+    Duration::try_from(at.duration_since(theirs)).unwrap_or_default()
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -132,79 +211,4 @@ fn limit_reset(body: &[u8]) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(1_000);
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-
-    #[test]
-    fn the_schedule_as_a_table() {
-        let schedule = RetrySchedule { base: MS(200), cap: MS(1_000), tries: 5 };
-        let half = 1_u64 << 63;
-        for (made, asked, draw, left, delay) in [
-            (1, None, half, LONG, Some(MS(100))),
-            (2, None, half, LONG, Some(MS(200))),
-            (3, None, half, LONG, Some(MS(400))),
-            (4, None, half, LONG, Some(MS(500))), // capped
-            (5, None, half, LONG, None),          // no tries left
-            (6, None, half, LONG, None),
-            (1, None, 0, LONG, Some(MS(0))),
-            (1, Some(MS(3_000)), 0, LONG, Some(MS(3_000))),
-            (1, Some(MS(3_000)), half, LONG, Some(MS(3_100))),
-            (1, Some(MS(3_000)), half, MS(3_100), None), // would reach the deadline
-            (1, Some(MS(3_000)), half, MS(3_101), Some(MS(3_100))),
-            (1, None, 0, MS(0), None),
-        ] {
-            assert_eq!(schedule.delay(made, asked, draw, left), delay, "{made} {asked:?} {draw} {left:?}");
-        }
-        assert_eq!(RetrySchedule::ONCE.delay(1, None, 0, LONG), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_delay_stays_within_its_bounds(made in 0_u32..200, asked in 0_u64..100_000, draw: u64, left in 0_u64..200_000) {
-            let schedule = RetrySchedule { tries: 150, ..RetrySchedule::default() };
-            let delay = schedule.delay(made, Some(MS(asked)), draw, MS(left));
-            prop_assert!(made < 150 || delay.is_none());
-            if let Some(delay) = delay {
-                prop_assert!(delay >= MS(asked) && delay < MS(left) && delay <= MS(asked) + schedule.cap);
-            }
-        }
-    }
-
-    #[test]
-    fn what_vercel_asks_for_is_understood_in_every_form() {
-        let now: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
-        let second = now.as_second();
-        let date = "Fri, 01 Jan 2027 00:00:07 GMT";
-        let reset = |at: i64| format!(r#"{{"error":{{"code":"rate_limited","limit":{{"total":1,"reset":{at}}}}}}}"#);
-        let beside = format!(r#"{{"error":{{"code":"rate_limited"}},"limit":{{"reset":{}}}}}"#, second + 4);
-        for (headers, body, asked) in [
-            (vec![("retry-after-ms", "1500"), ("retry-after", "9")], "", Some(MS(1_500))),
-            (vec![("retry-after", "9")], "", Some(MS(9_000))),
-            (vec![("retry-after", "0")], "", Some(MS(0))),
-            (vec![("retry-after", date)], "", Some(MS(7_000))),
-            (vec![("retry-after", date), ("date", "Fri, 01 Jan 2027 00:00:05 GMT")], "", Some(MS(2_000))),
-            (vec![("retry-after", date), ("date", "Fri, 01 Jan 2027 00:01:00 GMT")], "", Some(MS(0))),
-            (vec![("retry-after", "soon")], "", None),
-            (vec![("retry-after", "-1")], "", None),
-            (vec![("retry-after", "99999999")], "", Some(ASKED_DELAY_MAX)),
-            (vec![], &reset(second + 3), Some(MS(3_000))),
-            (vec![], &beside, Some(MS(4_000))),
-            (vec![("date", "Fri, 01 Jan 2027 00:00:02 GMT")], &reset(second + 3), Some(MS(1_000))),
-            (vec![], &reset(i64::MAX), None),
-            (vec![], "not json", None),
-            (vec![], "", None),
-        ] {
-            let mut map = HeaderMap::new();
-            for (name, value) in &headers {
-                map.insert(*name, HeaderValue::from_static(value));
-            }
-            assert_eq!(asked_delay(&map, body.as_bytes(), now), asked, "{headers:?} {body}");
-        }
-    }
-}
+mod tests;

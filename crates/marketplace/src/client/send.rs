@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Request, Response, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -12,49 +12,55 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error::ClientError;
+use super::operations::OperationInfo;
 use super::refusal::{classify, vercel_id};
-use super::retry::RetryClass;
+use super::retry::{Next, next};
 use super::{Call, Client, TRY_TIMEOUT};
 use crate::http_door::HttpError;
 
 /// One operation, ready to be tried.
 pub(super) struct Operation<'a> {
-    /// Its name in logs.
-    pub(super) name: &'static str,
-    pub(super) class: RetryClass,
+    info: &'static OperationInfo,
     /// Whether body or answer hold secrets, so that no text of Vercel's about them is kept.
-    pub(super) secretive: bool,
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) token: Option<&'a SecretString>,
-    pub(super) installation: Option<&'a str>,
-    pub(super) body: Option<Bytes>,
-    pub(super) deadline: Timestamp,
+    is_secretive: bool,
+    url: Url,
+    token: Option<&'a SecretString>,
+    installation: Option<&'a str>,
+    /// The condition of a conditional request.
+    condition: Option<(HeaderName, HeaderValue)>,
+    body: Option<Bytes>,
+    deadline: Timestamp,
+}
+
+fn unwritable(what: &str) -> ClientError {
+    ClientError::Unwritable(what.to_owned())
 }
 
 impl<'a> Operation<'a> {
-    /// An operation on an installation: `/v1/installations/{id}/…`.
-    pub(super) fn new(
+    /// An operation on an installation; `parameters` are those of the path, but for the installation, in order.
+    pub(super) fn on(
         client: &Client,
         call: &Call<'a>,
-        name: &'static str,
-        class: RetryClass,
-        method: Method,
-        path: &[&str],
-    ) -> Self {
+        info: &'static OperationInfo,
+        parameters: &[&str],
+    ) -> Result<Self, ClientError> {
         let installation = call.installation.as_str();
-        let segments = ["v1", "installations", installation].into_iter().chain(path.iter().copied());
-        Self {
-            name,
-            class,
-            secretive: false,
-            method,
-            url: client.base.join(segments),
-            token: Some(call.token),
-            installation: Some(installation),
-            body: None,
-            deadline: call.deadline,
-        }
+        let operation = Self::anonymous(client, call.deadline, info, Some(installation), parameters)?;
+        Ok(Self { token: Some(call.token), installation: Some(installation), ..operation })
+    }
+
+    /// An operation without a bearer.
+    pub(super) fn anonymous(
+        client: &Client,
+        deadline: Timestamp,
+        info: &'static OperationInfo,
+        installation: Option<&str>,
+        parameters: &[&str],
+    ) -> Result<Self, ClientError> {
+        let segments = info.segments(installation, parameters).ok_or_else(|| unwritable("the path is not filled"))?;
+        let url = client.base.join(segments);
+        let (token, installation, condition, body) = (None, None, None, None);
+        Ok(Self { info, is_secretive: false, url, token, installation, condition, body, deadline })
     }
 
     /// With a JSON body.
@@ -65,13 +71,18 @@ impl<'a> Operation<'a> {
 
     /// With secrets in body or answer.
     pub(super) fn secretive(self) -> Self {
-        Self { secretive: true, ..self }
+        Self { is_secretive: true, ..self }
+    }
+
+    /// With a condition, if there is one: a header and an entity tag.
+    pub(super) fn on_condition(self, header: HeaderName, tag: Option<String>) -> Result<Self, ClientError> {
+        let tag = tag.map(HeaderValue::try_from).transpose().map_err(|_| unwritable("the digest is not one"))?;
+        Ok(Self { condition: tag.map(|tag| (header, tag)), ..self })
     }
 
     fn request(&self) -> Result<Request<Bytes>, ClientError> {
-        let unwritable = |what: &str| ClientError::Unwritable(what.to_owned());
         let mut request = Request::builder()
-            .method(&self.method)
+            .method(&self.info.method)
             .uri(self.url.as_str())
             .header(ACCEPT, "application/json")
             .body(self.body.clone().unwrap_or_default())
@@ -79,6 +90,9 @@ impl<'a> Operation<'a> {
         let headers = request.headers_mut();
         if self.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((header, tag)) = &self.condition {
+            headers.insert(header.clone(), tag.clone());
         }
         if let Some(token) = self.token {
             let bearer = format!("Bearer {}", token.expose_secret());
@@ -88,6 +102,16 @@ impl<'a> Operation<'a> {
         }
         Ok(request)
     }
+
+    /// Whether this status is what the operation asked for: 304, where it is conditional.
+    fn expects(&self, status: StatusCode) -> bool {
+        status == StatusCode::NOT_MODIFIED && self.condition.is_some()
+    }
+}
+
+/// Reads an answer's body.
+pub(super) fn read<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, ClientError> {
+    serde_json::from_slice(answer.body()).map_err(|_| ClientError::Unreadable)
 }
 
 impl Client {
@@ -98,12 +122,12 @@ impl Client {
 
     /// Carries the operation out and reads the answer.
     pub(super) async fn fetch<T: DeserializeOwned>(&self, operation: Operation<'_>) -> Result<T, ClientError> {
-        let body = self.carry_out(&operation).await?;
-        serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
+        read(&self.carry_out(&operation).await?)
     }
 
     /// Tries until it is decided. A final error never claims less than what an earlier try may have done.
-    async fn carry_out(&self, operation: &Operation<'_>) -> Result<Bytes, ClientError> {
+    pub(super) async fn carry_out(&self, operation: &Operation<'_>) -> Result<Response<Bytes>, ClientError> {
+        let class = operation.info.class;
         let mut unsure = false;
         for made in 1_u32.. {
             let left = self.left(operation.deadline);
@@ -111,20 +135,23 @@ impl Client {
                 return Err(if unsure { ClientError::NoAnswer } else { ClientError::Deadline });
             }
             let error = match self.try_once(operation, left.min(TRY_TIMEOUT), made).await {
-                Ok(body) => return Ok(body),
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let repeats = error.is_retryable() && (operation.class.repeats_when_unsure() || !error.maybe_done());
-            let wait = repeats.then(|| self.wait(operation, made, &error)).flatten();
-            let was_unsure = unsure;
-            unsure |= error.maybe_done();
-            let Some(wait) = wait else { return Err(conclude(operation.class, was_unsure, error)) };
+            let maybe_done = error.maybe_done();
+            let reason = if error.status().is_some() { "refused" } else { "no_answer" };
+            let left = self.left(operation.deadline);
+            let wait = match next(&self.schedule, class, made, unsure, error, || self.entropy.draw(), left) {
+                Next::Again(wait) => wait,
+                Next::End(error) => return Err(error),
+            };
+            unsure |= maybe_done;
             tracing::warn!(
-                operation = operation.name,
+                operation = operation.info.name,
                 installation_id = operation.installation,
                 tries = made,
                 wait_milliseconds = wait.as_millis(),
-                reason = error.status().map_or("no_answer", |_| "refused"),
+                reason,
                 "call to Vercel will be tried again"
             );
             self.sleeper.sleep(wait).await;
@@ -132,16 +159,17 @@ impl Client {
         Err(ClientError::NoAnswer)
     }
 
-    fn wait(&self, operation: &Operation<'_>, made: u32, error: &ClientError) -> Option<Duration> {
-        self.schedule.delay(made, error.retry_after(), self.entropy.draw(), self.left(operation.deadline))
-    }
-
     /// The time to the deadline; zero once it has passed.
     fn left(&self, deadline: Timestamp) -> Duration {
         Duration::try_from(deadline.duration_since(self.lease.now())).unwrap_or_default()
     }
 
-    async fn try_once(&self, operation: &Operation<'_>, timeout: Duration, made: u32) -> Result<Bytes, ClientError> {
+    async fn try_once(
+        &self,
+        operation: &Operation<'_>,
+        timeout: Duration,
+        made: u32,
+    ) -> Result<Response<Bytes>, ClientError> {
         let sent = self.http.send(operation.request()?, timeout).await;
         let answer = sent.map_err(|error| match error {
             HttpError::NotSent(_) => ClientError::NotSent,
@@ -149,27 +177,17 @@ impl Client {
             HttpError::TooLarge => ClientError::Unreadable,
         });
         tracing::info!(
-            operation = operation.name,
+            operation = operation.info.name,
             installation_id = operation.installation,
             tries = made,
             status = answer.as_ref().map_or(0, |answer| answer.status().as_u16()),
             vercel_id = answer.as_ref().ok().and_then(|answer| vercel_id(answer.headers())),
             "call to Vercel"
         );
-        classify(answer?, operation.secretive, self.lease.now())
-    }
-}
-
-/// The error as the caller must see it, given that an earlier try's answer was lost.
-fn conclude(class: RetryClass, unsure: bool, error: ClientError) -> ClientError {
-    if !unsure {
-        return error;
-    }
-    match error {
-        ClientError::NotSent | ClientError::RateLimited { .. } | ClientError::Deadline => ClientError::NoAnswer,
-        ClientError::Rejected(refusal) if class.may_be_duplicate(refusal.status) => {
-            ClientError::MaybeDuplicate(refusal)
+        let answer = answer?;
+        if operation.expects(answer.status()) {
+            return Ok(answer);
         }
-        other => other,
+        classify(answer, operation.is_secretive, self.lease.now())
     }
 }

@@ -1,61 +1,16 @@
-//! Periods, lines, usage and interim billing data (spec A.13, A.17).
-
-use std::fmt;
+//! Lines, usage, interim billing data and balances (spec A.13, A.17).
 
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::open_enum::open_enum;
+use super::open_enum::{known, open_enum};
+pub(super) use super::period::Period;
+use super::period::PeriodError;
 use super::time;
 use crate::ids::{PlanId, ResourceId};
 use crate::money::{Decimal, DecimalError, Money, Number, Price, Quantity, line_total};
-
-/// A stretch of time, `[start, end)`.
-///
-/// [`Period::new`] refuses an empty one, as Vercel does in practice (spec F); reading accepts any, so that
-/// an odd answer of Vercel's stays readable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Period {
-    /// The first instant.
-    #[serde(with = "time")]
-    pub start: Timestamp,
-    /// The first instant after it.
-    #[serde(with = "time")]
-    pub end: Timestamp,
-}
-
-/// The period is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a period ends after it starts, by a millisecond at least (spec F)")]
-pub struct PeriodError;
-
-impl Period {
-    /// A period that is not empty once it is written in milliseconds.
-    pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, PeriodError> {
-        let period = Self { start, end };
-        period.check()?;
-        Ok(period)
-    }
-
-    /// Refuses an empty period.
-    pub fn check(&self) -> Result<(), PeriodError> {
-        let [start, end] = [self.start, self.end].map(time::floor_to_millisecond);
-        if start < end { Ok(()) } else { Err(PeriodError) }
-    }
-
-    /// Whether the instant lies in `[start, end)`.
-    pub fn contains(&self, at: Timestamp) -> bool {
-        self.start <= at && at < self.end
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}, {})", time::text(self.start), time::text(self.end))
-    }
-}
 
 /// A line that is billed, on an invoice or in interim data (spec A, `LineItem`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +116,7 @@ pub struct Usage {
     /// The meter's name, as shown.
     pub name: String,
     /// How it is shown.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", serialize_with = "known")]
     pub kind: UsageKind,
     /// What a unit is.
     pub units: String,
@@ -249,24 +204,90 @@ impl<'de> Deserialize<'de> for Billing {
     }
 }
 
-/// Interim billing data (spec A.13): shown, never charged.
-///
-/// `timestamp` orders submissions, the latest wins. `eod` lies within the period. `eod` and the period's
-/// end are at most 24 h before Vercel's now.
+/// Interim billing data (spec A.13): shown, never charged. Checked when it is made and when it is read; that `eod`
+/// and the period's end are at most 24 h before Vercel's now is for Vercel to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedData")]
 pub struct BillingData {
+    #[serde(with = "time")]
+    timestamp: Timestamp,
+    #[serde(with = "time")]
+    eod: Timestamp,
+    period: Period,
+    billing: Billing,
+    usage: Vec<Usage>,
+}
+
+#[derive(Deserialize)]
+struct UncheckedData {
+    #[serde(with = "time")]
+    timestamp: Timestamp,
+    #[serde(with = "time")]
+    eod: Timestamp,
+    period: Period,
+    billing: Billing,
+    usage: Vec<Usage>,
+}
+
+impl TryFrom<UncheckedData> for BillingData {
+    type Error = InvalidBillingData;
+    fn try_from(read: UncheckedData) -> Result<Self, InvalidBillingData> {
+        Self::new(read.timestamp, read.eod, read.period, read.billing, read.usage)
+    }
+}
+
+/// Why interim data would be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBillingData {
+    /// The period is empty.
+    #[error(transparent)]
+    EmptyPeriod(#[from] PeriodError),
+    /// The end of the day is not in the period.
+    #[error("eod lies within the period (spec A.13)")]
+    EodOutsidePeriod,
+}
+
+impl BillingData {
+    /// Checks and makes them. `timestamp` is the instant of which they are the truth, the latest wins; `eod` the end
+    /// of the day that the `dayValue`s are of, within the period or at its end.
+    pub fn new(
+        timestamp: Timestamp,
+        eod: Timestamp,
+        period: Period,
+        billing: Billing,
+        usage: Vec<Usage>,
+    ) -> Result<Self, InvalidBillingData> {
+        period.check()?;
+        if eod < period.start || eod > period.end {
+            return Err(InvalidBillingData::EodOutsidePeriod);
+        }
+        Ok(Self { timestamp, eod, period, billing, usage })
+    }
+
     /// The instant of which this is the truth.
-    #[serde(with = "time")]
-    pub timestamp: Timestamp,
-    /// The end of the day the `dayValue`s are of.
-    #[serde(with = "time")]
-    pub eod: Timestamp,
+    pub const fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The end of the day that the `dayValue`s are of.
+    pub const fn eod(&self) -> Timestamp {
+        self.eod
+    }
+
     /// The billing period.
-    pub period: Period,
+    pub const fn period(&self) -> Period {
+        self.period
+    }
+
     /// The bill so far.
-    pub billing: Billing,
+    pub const fn billing(&self) -> &Billing {
+        &self.billing
+    }
+
     /// The meters so far.
-    pub usage: Vec<Usage>,
+    pub fn usage(&self) -> &[Usage] {
+        &self.usage
+    }
 }
 
 /// A prepaid balance (spec A.17).
@@ -306,8 +327,8 @@ mod tests {
     fn interim_data_keep_every_digit() {
         let read: BillingData = serde_json::from_str(DATA).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), DATA);
-        assert_eq!(read.billing.total().unwrap().to_string(), "3086418.73");
-        let line = &read.billing.items[0];
+        assert_eq!(read.billing().total().unwrap().to_string(), "3086418.73");
+        let line = &read.billing().items[0];
         let priced = LineItem::priced(
             line.billing_plan_id.clone(),
             line.resource_id.clone(),
@@ -324,21 +345,23 @@ mod tests {
         let list = DATA.replace(r#""billing":{"items":"#, r#""billing":"#);
         let list = list.replace(r#","discounts":[{"billingPlanId":"metered","name":"Credit","amount":"1.00"}]}"#, "");
         let read: BillingData = serde_json::from_str(&list).unwrap();
-        assert_eq!(read.billing.items[0].quantity.to_string(), "123456789012.123456789");
-        assert!(read.billing.discounts.is_empty());
+        assert_eq!(read.billing().items[0].quantity.to_string(), "123456789012.123456789");
+        assert!(read.billing().discounts.is_empty());
     }
 
     #[test]
-    fn a_period_is_not_empty() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let start = at("2027-01-01T00:00:00Z");
-        assert_eq!(Period::new(start, start), Err(PeriodError));
-        assert_eq!(Period::new(start, at("2027-01-01T00:00:00.0009Z")), Err(PeriodError));
-        let period = Period::new(start, at("2027-02-01T00:00:00Z")).unwrap();
-        assert!(period.contains(start) && !period.contains(period.end));
-        assert!(
-            serde_json::from_str::<Period>(r#"{"start":"2027-01-01T00:00:00Z","end":"2027-01-01T00:00:00Z"}"#).is_ok()
-        );
+    fn interim_data_that_vercel_would_refuse_cannot_be_made() {
+        for (from, to, why) in [
+            (r#""end":"2027-02-01T00"#, r#""end":"2027-01-01T00"#, "ends after it starts"),
+            (r#""eod":"2027-01-02T23"#, r#""eod":"2026-12-31T23"#, "eod lies within the period (spec A.13)"),
+            (r#""eod":"2027-01-02T23"#, r#""eod":"2027-02-02T23"#, "eod lies within the period (spec A.13)"),
+        ] {
+            assert!(DATA.contains(from));
+            let error = serde_json::from_str::<BillingData>(&DATA.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        let odd: BillingData = serde_json::from_str(&DATA.replace(r#""interval""#, r#""gauge""#)).unwrap();
+        assert!(serde_json::to_string(&odd).is_err());
     }
 
     #[test]

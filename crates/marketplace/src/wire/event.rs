@@ -4,6 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{PlanId, ProductId, ResourceId};
 
+/// The body of Create Event (spec A.7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRequest {
+    /// The event.
+    pub event: MarketplaceEvent,
+}
+
 /// An event: Vercel answers it by reading the installation or the resource from the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]

@@ -1,13 +1,13 @@
-//! Invoices: what is submitted, and what Vercel says about it (spec A.14, A.15, A.16).
+//! Invoices to submit (spec A.14).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::billing::{Discount, LineItem, Period, TotalError, total};
-use super::open_enum::open_enum;
+use super::billing::{Discount, LineItem, TotalError, total};
+use super::period::Period;
 use super::time;
 use crate::ids::{ExternalInvoiceId, InvoiceId};
-use crate::money::{Decimal, Money};
+use crate::money::Money;
 
 /// Invoices below this are accepted and not sent to the customer (spec A.14).
 pub const INVOICE_MIN: Money = Money::from_cents(50);
@@ -200,90 +200,19 @@ impl InvoiceRequest {
     }
 }
 
-open_enum! {
-    /// Where an invoice is (spec A.15, F).
-    InvoiceState {
-        /// Not yet complete.
-        Draft = "draft",
-        /// Queued, the state after submission.
-        Pending = "pending",
-        /// To be sent later.
-        Scheduled = "scheduled",
-        /// Sent; older copies call it `issued`.
-        Invoiced = "invoiced",
-        /// Paid.
-        Paid = "paid",
-        /// A try to collect it failed; up to nine more follow.
-        NotPaid = "notpaid",
-        /// 15 days have passed; it can still be paid.
-        Overdue = "overdue",
-        /// A refund is under way; no other can be asked for.
-        RefundRequested = "refund_requested",
-        /// Refunded, in full or in part.
-        Refunded = "refunded",
-    }
-}
-
-/// An invoice as Vercel sees it (spec A.15).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Vercel's answer to an invoice (spec A.14). A 200 may carry errors and no id: look at the id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Invoice {
-    /// Vercel's id.
-    pub invoice_id: InvoiceId,
-    /// Where it is.
-    pub state: InvoiceState,
-    /// Its date.
-    #[serde(with = "time")]
-    pub invoice_date: Timestamp,
-    /// What it is for.
-    pub period: Period,
-    /// Its amount.
-    pub total: Decimal,
-    /// Its lines.
-    #[serde(default)]
-    pub items: Vec<LineItem>,
-    /// What was taken off.
+pub struct InvoiceAnswer {
+    /// Vercel's id, if the invoice was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub discounts: Option<Vec<Discount>>,
-    /// The provider's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<ExternalInvoiceId>,
-    /// The number the customer sees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invoice_number: Option<String>,
-    /// The text for the customer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memo: Option<String>,
+    pub invoice_id: Option<InvoiceId>,
     /// Whether it is only a test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<bool>,
-    /// How much was refunded, or is to be.
+    /// What is wrong with it, in Vercel's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund_total: Option<Decimal>,
-    /// Why it was refunded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund_reason: Option<String>,
-    /// When it was refunded.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
-    pub refunded_at: Option<Timestamp>,
-    /// When it was paid.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
-    pub paid_at: Option<Timestamp>,
-    /// When Vercel made it.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
-    pub created: Option<Timestamp>,
-    /// When Vercel last changed it.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
-    pub updated: Option<Timestamp>,
-}
-
-/// A refund to ask for (spec A.16); `total` is at most the invoice's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// How much.
-    pub total: Money,
-    /// Why; mandatory.
-    pub reason: String,
+    pub validation_errors: Option<Vec<String>>,
 }
 
 #[cfg(test)]
@@ -340,16 +269,5 @@ mod tests {
         let request: InvoiceRequest = serde_json::from_str(&long).unwrap();
         assert_eq!(serde_json::to_string(&request).unwrap(), long);
         assert_eq!(request.total().to_string(), "13.00");
-    }
-
-    #[test]
-    fn an_answer_may_know_more_than_we_do() {
-        let json = r#"{"invoiceId":"mi_1","state":"disputed","invoiceDate":"2027-01-31T23:59:59.999Z","period":{"start":"2027-01-01T00:00:00.000Z","end":"2027-02-01T00:00:00.000Z"},"total":"13.000","items":[],"created":"2027-02-01T06:00:00Z","updated":1801461600000,"refundTotal":"2.50","dispute":{"n":1}}"#;
-        let invoice: Invoice = serde_json::from_str(json).unwrap();
-        assert_eq!(invoice.state, InvoiceState::Other("disputed".to_owned()));
-        let refunded = invoice.refund_total.as_ref().unwrap().money();
-        assert_eq!((invoice.total.money(), refunded), (Ok(Money::from_cents(1300)), Ok(Money::from_cents(250))));
-        assert_eq!(invoice.total.as_str(), "13.000");
-        assert_eq!(invoice.created, invoice.updated);
     }
 }

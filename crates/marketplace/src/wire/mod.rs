@@ -8,34 +8,60 @@
 //! No type here may use serde's `untagged`, `flatten` or internal tags around an amount: they buffer, and a
 //! buffered number has lost its digits. Secrets have no `Serialize`: whoever writes them says [`Exposed`].
 
+mod account;
 mod billing;
 mod change;
+mod config;
+mod credential;
+mod deployment;
 mod event;
+mod experiment;
+mod installation;
 mod invoice;
+mod notification;
+mod object;
 mod open_enum;
 pub mod partner;
+mod period;
 mod plan;
 mod raw;
 mod resource;
+mod resource_change;
 mod secret;
+mod sso_token;
 pub mod time;
+mod vercel_invoice;
 pub mod webhook;
 
+pub use account::{Account, Contact, Member};
 pub use billing::{
-    Balance, Balances, Billing, BillingData, Discount, LineItem, Period, PeriodError, TotalError, Usage, UsageKind,
+    Balance, Balances, Billing, BillingData, Discount, InvalidBillingData, LineItem, TotalError, Usage, UsageKind,
     total,
 };
 pub use change::Change;
-pub use event::MarketplaceEvent;
-pub use invoice::{
-    INVOICE_MIN, InvalidInvoice, Invoice, InvoiceRequest, InvoiceState, Refund, TestInvoice, TestResult,
+pub use config::{CONFIG_DIGEST_BYTES_MAX, Config, ConfigDigest, ConfigPurpose, ConfigUpdate, InvalidDigest};
+pub use credential::{RevokeCredential, RevokedCredential, RotateCredential, RotatedCredential};
+pub use deployment::{ActionOutcome, ActionSecret, ActionStatus, ActionUpdate, ProjectConnection};
+pub use event::{EventRequest, MarketplaceEvent};
+pub use experiment::{
+    BATCH_ITEMS_MAX, ExperimentItem, ITEM_ORIGIN_CHARS_MAX, ITEM_TEXT_CHARS_MAX, InvalidItem, ItemBatch, ItemCategory,
+    ItemFields, ItemId, ItemUpdate,
 };
-pub(crate) use open_enum::open_enum;
+pub use installation::InstallationPatch;
+pub use invoice::{INVOICE_MIN, InvalidInvoice, InvoiceAnswer, InvoiceRequest, TestInvoice, TestResult};
+pub use notification::{
+    InvalidLink, InvalidNotification, Link, NOTIFICATION_TITLE_CHARS_MAX, Notification, NotificationLevel,
+};
+pub use object::{NotAnObject, RawObject};
+pub(crate) use open_enum::{OpenEnum, open_enum};
+pub use period::{Period, PeriodError};
 pub use plan::{BillingPlan, PlanDetail, PlanKind, PlanScope};
 pub use raw::Raw;
 pub use resource::{
-    Account, Contact, InvalidNotification, Metadata, NOTIFICATION_TITLE_CHARS_MAX, Notification, NotificationLevel,
-    Ownership, ResourceStatus,
+    AppUrl, AuthenticationSettings, EnvironmentTarget, ExperimentationSettings, Metadata, NamedResource, Ownership,
+    ResourceSettings, ResourceStatus, VercelResource, VercelResources,
 };
-pub use secret::{EnvironmentOverrides, Exposed, Secret};
-pub(crate) use secret::{optional_secret_text, secret_text};
+pub use resource_change::{ImportResource, ResourcePatch, SecretsPatch, SecretsUpdate};
+pub use secret::{EnvironmentOverrides, Exposed, Secret, UnnamedSecret};
+pub use sso_token::{SsoExchange, SsoRefresh, SsoTokenRequest, SsoTokens};
+pub use vercel_invoice::{InvalidRefund, Invoice, InvoiceState, Refund};

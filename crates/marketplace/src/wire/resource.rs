@@ -1,16 +1,15 @@
-//! Statuses, notifications and accounts: what both sides say about installations and resources.
+//! Resources as Vercel describes them to the provider (spec A.8, A.9), and the words for their state.
 
-use std::fmt;
+use serde::{Deserialize, Serialize, Serializer};
 
-use serde::{Deserialize, Serialize};
-
+pub(super) use super::account::Account;
+pub(super) use super::notification::Notification;
+use super::object::RawObject;
 use super::open_enum::open_enum;
+use crate::ids::{InternalResourceId, PlanId, ProductId, ResourceId};
 
 /// The free-form fields of a resource, by the product's metadata schema (spec H). Not for amounts.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
-
-/// The longest title of a notification, in characters (the example app's limit, spec A).
-pub const NOTIFICATION_TITLE_CHARS_MAX: usize = 100;
 
 open_enum! {
     /// The state of a resource or an installation (spec A, `Status`). `Suspended` and `Resumed` only change
@@ -45,102 +44,158 @@ open_enum! {
     }
 }
 
-/// How much a notification matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NotificationLevel {
-    /// Worth knowing.
-    Info,
-    /// Something will go wrong. (Prose pages of Vercel's write `warning`, which is read too.)
-    #[serde(alias = "warning")]
-    Warn,
-    /// Something is wrong.
-    Error,
-}
-
-/// A note that Vercel's dashboard shows beside an installation or a resource (spec A, `Notification`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notification {
-    /// How much it matters.
-    pub level: NotificationLevel,
-    /// One line, at most [`NOTIFICATION_TITLE_CHARS_MAX`] characters.
-    pub title: String,
-    /// More text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Where to go: `https://…`, `http://…` or `sso:…`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub href: Option<String>,
-}
-
-/// Why Vercel would not take a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidNotification {
-    /// The title is empty.
-    #[error("a notification needs a title")]
-    NoTitle,
-    /// The title is too long.
-    #[error("a notification's title has at most {NOTIFICATION_TITLE_CHARS_MAX} characters")]
-    LongTitle,
-    /// The link is neither `http(s)://` nor `sso:`.
-    #[error("a notification's link begins with https://, http:// or sso: (spec A, Notification)")]
-    BadLink,
-}
-
-impl Notification {
-    /// A notification of one line.
-    pub fn new(level: NotificationLevel, title: impl Into<String>) -> Self {
-        Self { level, title: title.into(), message: None, href: None }
-    }
-
-    /// Checks what Vercel checks.
-    pub fn check(&self) -> Result<(), InvalidNotification> {
-        if self.title.is_empty() {
-            return Err(InvalidNotification::NoTitle);
-        }
-        if self.title.chars().count() > NOTIFICATION_TITLE_CHARS_MAX {
-            return Err(InvalidNotification::LongTitle);
-        }
-        let known = |href: &str| ["https://", "http://", "sso:"].iter().any(|scheme| href.starts_with(scheme));
-        if self.href.as_deref().is_some_and(|href| !known(href)) {
-            return Err(InvalidNotification::BadLink);
-        }
-        Ok(())
+open_enum! {
+    /// An environment of a project.
+    EnvironmentTarget {
+        /// On people's machines.
+        Development = "development",
+        /// Previews.
+        Preview = "preview",
+        /// What customers' customers see.
+        Production = "production",
     }
 }
 
-/// A customer's team, as Vercel describes it (spec A.3, B.2).
+/// A resource as Vercel knows it (spec A.9).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// The team's name.
+#[serde(rename_all = "camelCase")]
+pub struct VercelResource {
+    /// The provider's id; `partnerId` in a list.
+    #[serde(alias = "partnerId")]
+    pub id: ResourceId,
+    /// Vercel's own id.
+    pub internal_id: InternalResourceId,
+    /// Vercel's id of the product.
+    pub product_id: ProductId,
+    /// Its name.
+    pub name: String,
+    /// Its state, as shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The installation in Vercel's dashboard.
-    pub url: String,
-    /// The best contact at present; may be missing and may change.
-    #[serde(default)]
-    pub contact: Option<Contact>,
+    pub status: Option<ResourceStatus>,
+    /// Its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_plan_id: Option<PlanId>,
+    /// The form's fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<RawObject>,
+    /// What is shown beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+    /// What the customer opted in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_settings: Option<ResourceSettings>,
 }
 
-/// A person to write to. `Debug` does not show who it is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contact {
+/// What the customer opted in to, as Vercel says it (spec A.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceSettings {
+    /// Where the customer's own app is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<AuthenticationSettings>,
+    /// The config of experiments and flags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experimentation: Option<ExperimentationSettings>,
+}
+
+/// Where the customer's own app is (spec A.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthenticationSettings {
+    /// Its addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_urls: Option<Vec<AppUrl>>,
+}
+
+/// An address of the customer's app in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppUrl {
+    /// The environment.
+    pub target: EnvironmentTarget,
     /// The address.
-    pub email: String,
-    /// The name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub url: String,
 }
 
-impl fmt::Debug for Contact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Contact([REDACTED])")
+/// The config of experiments and flags (spec A.8); a list says all of it, a single resource only the ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperimentationSettings {
+    /// The config, by its name until mid-2026 (spec A.22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_config_id: Option<String>,
+    /// The config, by its name of today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_config_id: Option<String>,
+    /// Whether the provider may write it (older name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_config_syncing_enabled: Option<bool>,
+    /// Whether the provider may write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_config_syncing_enabled: Option<bool>,
+    /// The token by which the customer's projects read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_config_token_id: Option<String>,
+}
+
+/// All resources of an installation (spec A.8). There are no pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VercelResources {
+    /// They, with their ids as `partnerId`.
+    #[serde(serialize_with = "as_listed")]
+    pub resources: Vec<VercelResource>,
+}
+
+#[derive(Serialize)]
+#[serde(remote = "VercelResource", rename_all = "camelCase")]
+struct Listed {
+    #[serde(rename = "partnerId")]
+    id: ResourceId,
+    internal_id: InternalResourceId,
+    product_id: ProductId,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<ResourceStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing_plan_id: Option<PlanId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<RawObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<Notification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol_settings: Option<ResourceSettings>,
+}
+
+fn as_listed<S: Serializer>(resources: &[VercelResource], to: S) -> Result<S::Ok, S::Error> {
+    struct One<'a>(&'a VercelResource);
+    impl Serialize for One<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            Listed::serialize(self.0, to)
+        }
     }
+    to.collect_seq(resources.iter().map(One))
+}
+
+/// A resource after Vercel has imported or changed it (spec A.10, A.11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedResource {
+    /// Its name now, which may differ from the one sent: store this one.
+    pub name: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONE: &str = r#"{"id":"db_1","internalId":"ir_1","productId":"iap_1","name":"Main","status":"ready","billingPlanId":"pro","metadata":{"n":1.50,"regions":["fra1"]},"notification":{"level":"info","title":"Hi"},"protocolSettings":{"authentication":{"appUrls":[{"target":"preview","url":"https://p"}]},"experimentation":{"edgeConfigId":"ec","globalConfigId":"gc","edgeConfigSyncingEnabled":true,"globalConfigSyncingEnabled":false,"edgeConfigTokenId":"t"}}}"#;
+
+    #[test]
+    fn a_resource_of_vercels_survives_alone_and_in_a_list() {
+        let one: VercelResource = serde_json::from_str(ONE).unwrap();
+        assert_eq!(serde_json::to_string(&one).unwrap(), ONE);
+        let listed = format!(r#"{{"resources":[{}]}}"#, ONE.replace(r#"{"id":"#, r#"{"partnerId":"#));
+        let list: VercelResources = serde_json::from_str(&listed).unwrap();
+        assert_eq!(list.resources, [one]);
+        assert_eq!(serde_json::to_string(&list).unwrap(), listed);
+    }
 
     #[test]
     fn an_unknown_status_survives() {
@@ -150,28 +205,5 @@ mod tests {
         }
         assert_eq!(ResourceStatus::from("ready"), ResourceStatus::Ready);
         assert_eq!(ResourceStatus::from("x"), ResourceStatus::Other("x".to_owned()));
-    }
-
-    #[test]
-    fn a_notification_is_checked_as_vercel_checks_it() {
-        let good = Notification::new(NotificationLevel::Warn, "Low on credit");
-        assert_eq!(serde_json::to_string(&good).unwrap(), r#"{"level":"warn","title":"Low on credit"}"#);
-        assert!(good.check().is_ok());
-        let linked = |href: &str| Notification { href: Some(href.to_owned()), ..good.clone() }.check();
-        assert!(linked("sso:https://example.com").is_ok());
-        assert_eq!(linked("javascript:alert(1)"), Err(InvalidNotification::BadLink));
-        let long = Notification::new(NotificationLevel::Info, "x".repeat(101));
-        assert_eq!(long.check(), Err(InvalidNotification::LongTitle));
-        assert_eq!(Notification::new(NotificationLevel::Info, "").check(), Err(InvalidNotification::NoTitle));
-        let read: Notification = serde_json::from_str(r#"{"level":"warning","title":"t","new":1}"#).unwrap();
-        assert_eq!(read.level, NotificationLevel::Warn);
-    }
-
-    #[test]
-    fn debug_shows_no_address() {
-        let account: Account =
-            serde_json::from_str(r#"{"url":"https://vercel.com/x","contact":{"email":"a@example.com"}}"#).unwrap();
-        assert!(!format!("{account:?}").contains("example.com"));
-        assert!(serde_json::from_str::<Account>(r#"{"url":"u","contact":null}"#).unwrap().contact.is_none());
     }
 }

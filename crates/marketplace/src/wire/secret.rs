@@ -1,46 +1,83 @@
 //! Secrets of a resource: what becomes environment variables of the connected projects.
 //!
 //! A value never shows in `Debug` and has no `Serialize`; the few places that do write it (the answer to
-//! Provision Resource, the calls A.11 and A.18) wrap it in [`Exposed`], which can be searched for.
+//! Provision Resource, the calls A.10, A.11, A.18 and A.23) wrap it in [`Exposed`], which can be searched for.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One secret (spec A, `Secret`). Closed on Vercel's side.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Secret {
-    /// The name of the environment variable, without a prefix.
-    pub name: String,
-    /// Its value.
-    #[serde(deserialize_with = "secret_text")]
-    pub value: SecretString,
-    /// Put before the name as `<PREFIX>_`; called deprecated by one page and described by another.
-    #[serde(default)]
-    pub prefix: Option<String>,
-    /// Other values in single environments.
-    #[serde(default)]
-    pub environment_overrides: Option<EnvironmentOverrides>,
+    name: String,
+    value: SecretString,
+    prefix: Option<String>,
+    environment_overrides: Option<EnvironmentOverrides>,
 }
 
+/// A secret without a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a secret is named: its name becomes that of an environment variable (spec A, Secret)")]
+pub struct UnnamedSecret;
+
 impl Secret {
-    /// A secret with one value everywhere.
-    pub fn new(name: impl Into<String>, value: impl Into<SecretString>) -> Self {
-        Self { name: name.into(), value: value.into(), prefix: None, environment_overrides: None }
+    /// A secret with one value everywhere. `name` is that of the environment variable, without a prefix.
+    pub fn new(name: impl Into<String>, value: impl Into<SecretString>) -> Result<Self, UnnamedSecret> {
+        let name = named(name.into())?;
+        Ok(Self { name, value: value.into(), prefix: None, environment_overrides: None })
+    }
+
+    /// With a prefix, put before the name as `<PREFIX>_`; called deprecated by one page of Vercel's and
+    /// described by another.
+    #[must_use]
+    pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: Some(prefix.into()), ..self }
+    }
+
+    /// With other values in single environments.
+    #[must_use]
+    pub fn with_overrides(self, overrides: EnvironmentOverrides) -> Self {
+        Self { environment_overrides: Some(overrides), ..self }
+    }
+
+    /// The name of the environment variable, without a prefix.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value.
+    pub const fn value(&self) -> &SecretString {
+        &self.value
+    }
+
+    /// What is put before the name.
+    pub fn prefix(&self) -> Option<&str> {
+        self.prefix.as_deref()
+    }
+
+    /// Other values in single environments.
+    pub const fn overrides(&self) -> Option<&EnvironmentOverrides> {
+        self.environment_overrides.as_ref()
     }
 }
 
+pub(super) fn named(name: String) -> Result<String, UnnamedSecret> {
+    if name.is_empty() { Err(UnnamedSecret) } else { Ok(name) }
+}
+
+/// Reads a name that is not empty.
+pub(super) fn name_text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    named(String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
 /// Values for single environments, instead of the secret's own.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct EnvironmentOverrides {
     /// In development.
-    #[serde(default, deserialize_with = "optional_secret_text")]
     pub development: Option<SecretString>,
     /// In previews.
-    #[serde(default, deserialize_with = "optional_secret_text")]
     pub preview: Option<SecretString>,
     /// In production.
-    #[serde(default, deserialize_with = "optional_secret_text")]
     pub production: Option<SecretString>,
 }
 
@@ -56,68 +93,110 @@ pub(crate) fn optional_secret_text<'de, D: Deserializer<'de>>(from: D) -> Result
 #[derive(Debug, Clone, Copy)]
 pub struct Exposed<'a, T: ?Sized>(pub &'a T);
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ClearSecret<'a> {
-    name: &'a str,
-    value: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    environment_overrides: Option<ClearOverrides<'a>>,
+/// What can be [`Exposed`].
+pub(crate) trait InClear {
+    /// Writes it with its secrets in clear.
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error>;
 }
 
-#[derive(Serialize)]
-struct ClearOverrides<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    development: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preview: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    production: Option<&'a str>,
+impl<T: InClear + ?Sized> Serialize for Exposed<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.in_clear(to)
+    }
 }
 
-impl<'a> From<&'a EnvironmentOverrides> for ClearOverrides<'a> {
-    fn from(overrides: &'a EnvironmentOverrides) -> Self {
-        let clear = |value: &'a Option<SecretString>| value.as_ref().map(ExposeSecret::expose_secret);
-        Self {
-            development: clear(&overrides.development),
-            preview: clear(&overrides.preview),
-            production: clear(&overrides.production),
+impl InClear for SecretString {
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.expose_secret())
+    }
+}
+
+impl<T: InClear> InClear for [T] {
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter().map(Exposed))
+    }
+}
+
+impl<T: InClear> InClear for Vec<T> {
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().in_clear(to)
+    }
+}
+
+impl<T: InClear> InClear for Option<T> {
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Some(value) => to.serialize_some(&Exposed(value)),
+            None => to.serialize_none(),
         }
     }
 }
 
-impl Serialize for Exposed<'_, Secret> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Secret { name, value, prefix, environment_overrides } = self.0;
-        ClearSecret {
-            name,
-            value: value.expose_secret(),
-            prefix: prefix.as_deref(),
-            environment_overrides: environment_overrides.as_ref().map(ClearOverrides::from),
+/// Writes a field of an exposed body in clear: `#[serde(serialize_with = "clear")]`.
+pub(crate) fn clear<T: InClear + ?Sized, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    value.in_clear(to)
+}
+
+/// Reads `$type`, and writes it only when it is [`Exposed`], through `$body`, its twin for serde
+/// (`#[serde(remote = "…")]`).
+macro_rules! exposed {
+    ($type:ident as $body:ident) => {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $body::deserialize(from)
+            }
         }
-        .serialize(to)
-    }
+
+        impl $crate::wire::secret::InClear for $type {
+            fn in_clear<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                $body::serialize(self, to)
+            }
+        }
+    };
 }
 
-impl Serialize for Exposed<'_, [Secret]> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.0.iter().map(Exposed))
-    }
-}
+pub(crate) use exposed;
 
-impl Serialize for Exposed<'_, Vec<Secret>> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        Exposed(self.0.as_slice()).serialize(to)
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Secret", rename_all = "camelCase")]
+struct SecretBody {
+    #[serde(deserialize_with = "name_text")]
+    name: String,
+    #[serde(serialize_with = "clear", deserialize_with = "secret_text")]
+    value: SecretString,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "clear")]
+    environment_overrides: Option<EnvironmentOverrides>,
 }
+exposed!(Secret as SecretBody);
 
-impl Serialize for Exposed<'_, SecretString> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.0.expose_secret())
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EnvironmentOverrides")]
+struct OverridesBody {
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "clear",
+        deserialize_with = "optional_secret_text"
+    )]
+    development: Option<SecretString>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "clear",
+        deserialize_with = "optional_secret_text"
+    )]
+    preview: Option<SecretString>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "clear",
+        deserialize_with = "optional_secret_text"
+    )]
+    production: Option<SecretString>,
 }
+exposed!(EnvironmentOverrides as OverridesBody);
 
 #[cfg(test)]
 mod tests {
@@ -129,8 +208,17 @@ mod tests {
     fn a_secret_is_written_only_where_it_is_said_so() {
         let secret: Secret = serde_json::from_str(JSON).unwrap();
         assert_eq!(serde_json::to_string(&Exposed(&secret)).unwrap(), JSON);
-        let plain = Secret::new("A", "b");
+        let overrides = EnvironmentOverrides { preview: Some("pr3view".into()), ..<_>::default() };
+        let built = Secret::new("KEY", "s3cret").unwrap().with_prefix("DB").with_overrides(overrides);
+        assert_eq!(serde_json::to_string(&Exposed(&built)).unwrap(), JSON);
+        let plain = Secret::new("A", "b").unwrap();
         assert_eq!(serde_json::to_string(&Exposed(&vec![plain])).unwrap(), r#"[{"name":"A","value":"b"}]"#);
+    }
+
+    #[test]
+    fn a_secret_has_a_name() {
+        assert!(Secret::new("", "b").unwrap_err().to_string().contains("(spec A, Secret)"));
+        assert!(serde_json::from_str::<Secret>(&JSON.replace("KEY", "")).is_err());
     }
 
     #[test]

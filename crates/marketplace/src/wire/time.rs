@@ -103,6 +103,22 @@ pub mod milliseconds {
     }
 }
 
+/// The same for an `Option<Timestamp>`; combine with `default` and `skip_serializing_if`.
+pub mod optional_milliseconds {
+    use jiff::Timestamp;
+    use serde::{Deserializer, Serialize, Serializer};
+
+    /// Writes the number of milliseconds since 1970, or null.
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        at.map(Timestamp::as_millisecond).serialize(to)
+    }
+
+    /// Reads what [`super::optional::deserialize`] reads.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        super::optional::deserialize(from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@
     reason = "shared by several tests; a test fails by panicking"
 )]
 
+pub mod client;
 pub mod partner;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use tradepost_marketplace::ids::{ExternalInvoiceId, InvoiceId, PlanId, ProductId
 use tradepost_marketplace::money::{Decimal, Money, Number};
 use tradepost_marketplace::wire::{
     Account, Balance, Balances, Billing, BillingData, BillingPlan, Change, Contact, Discount, EnvironmentOverrides,
-    Invoice, InvoiceRequest, InvoiceState, LineItem, MarketplaceEvent, Metadata, Notification, NotificationLevel,
+    Invoice, InvoiceRequest, InvoiceState, LineItem, Link, MarketplaceEvent, Metadata, Notification, NotificationLevel,
     Ownership, Period, PlanDetail, PlanKind, PlanScope, Refund, ResourceStatus, Secret, TestInvoice, TestResult, Usage,
     UsageKind,
 };
@@ -141,9 +142,12 @@ prop_compose! {
 
 prop_compose! {
     pub fn billing_data()(
-        timestamp in timestamp(), eod in timestamp(), period in period(), billing in billing(), usage in vec(usage(), 0..3),
+        timestamp in timestamp(), part in 0_i64..=1_000, period in period(), billing in billing(),
+        usage in vec(usage(), 0..3),
     ) -> BillingData {
-        BillingData { timestamp, eod, period, billing, usage }
+        let length = period.end.as_millisecond() - period.start.as_millisecond();
+        let eod = Timestamp::from_millisecond(period.start.as_millisecond() + length * part / 1_000).unwrap();
+        BillingData::new(timestamp, eod, period, billing, usage).unwrap()
     }
 }
 
@@ -232,7 +236,7 @@ prop_compose! {
 
 prop_compose! {
     pub fn refund()(cents in 1_i64..1_000_000_000, reason in text()) -> Refund {
-        Refund { total: Money::from_cents(cents), reason }
+        Refund::new(Money::from_cents(cents), reason).unwrap()
     }
 }
 
@@ -291,12 +295,18 @@ pub fn href() -> impl Strategy<Value = String> {
     "(https://|http://|sso:https://)[a-z]{1,12}\\.example/[a-z0-9/?=&-]{0,20}"
 }
 
+pub fn link() -> impl Strategy<Value = Link> {
+    href().prop_map(|text| Link::new(text).unwrap())
+}
+
 prop_compose! {
     pub fn notification()(
         level in prop_oneof![Just(NotificationLevel::Info), Just(NotificationLevel::Warn), Just(NotificationLevel::Error)],
-        title in "[a-zA-Z0-9 .]{1,100}", message in of(text()), href in of(href()),
+        title in "[a-zA-Z0-9 .]{1,100}", message in of(text()), href in of(link()),
     ) -> Notification {
-        Notification { message, href, ..Notification::new(level, title) }
+        let notification = Notification::new(level, title).unwrap();
+        let notification = message.into_iter().fold(notification, Notification::with_message);
+        href.into_iter().fold(notification, Notification::with_href)
     }
 }
 
@@ -326,7 +336,9 @@ prop_compose! {
         name in "[A-Z][A-Z0-9_]{0,19}", value in secret_text(), prefix in of("[A-Z]{1,6}"),
         environment_overrides in of(environment_overrides()),
     ) -> Secret {
-        Secret { prefix, environment_overrides, ..Secret::new(name, value) }
+        let secret = Secret::new(name, value).unwrap();
+        let secret = prefix.into_iter().fold(secret, Secret::with_prefix);
+        environment_overrides.into_iter().fold(secret, Secret::with_overrides)
     }
 }
 

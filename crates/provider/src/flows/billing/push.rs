@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::ids::InstallationId;
-use tradepost_marketplace::wire::{Billing, BillingData, Period};
+use tradepost_marketplace::wire::{Billing, BillingData, InvalidBillingData, Period};
 use tradepost_store::Write;
 
 use crate::edge::ApiError;
@@ -76,6 +76,19 @@ enum PushError {
     Vercel(#[from] ClientError),
     #[error(transparent)]
     Pricing(#[from] PricingError),
+    #[error(transparent)]
+    Data(#[from] InvalidBillingData),
+}
+
+impl PushError {
+    /// Whether the same figures would be refused again.
+    fn is_for_good(&self) -> bool {
+        match self {
+            Self::Vercel(error) => matches!(error.status(), Some(400 | 422)),
+            Self::Data(_) => true,
+            Self::Pricing(_) => false,
+        }
+    }
 }
 
 /// The ends of days and periods since the last push whose figures are final and still taken.
@@ -108,7 +121,7 @@ async fn send_all(
         if let Some(period) = slice.installation.period_at(at) {
             match send(provider, slice, token, period, at, stamp).await {
                 // For good: it must not keep the figures of now.
-                Err(PushError::Vercel(error)) if matches!(error.status(), Some(400 | 422)) => {
+                Err(error) if error.is_for_good() => {
                     tracing::error!(error.cause = %error, "final figures were refused");
                 }
                 sent => sent?,
@@ -136,12 +149,7 @@ async fn send(
     let is_oldest = period.start == slice.installation.period_start;
     let carried = if is_oldest { slice.installation.carried_for_pricing() } else { Vec::new() };
     let settled = pricing::settle(&bill, &carried, false)?;
-    let data = BillingData {
-        timestamp,
-        eod: period::eod(at, period),
-        period,
-        billing: Billing { items: settled.items, discounts: settled.discounts },
-        usage: bill.usage,
-    };
+    let billing = Billing { items: settled.items, discounts: settled.discounts };
+    let data = BillingData::new(timestamp, period::eod(at, period), period, billing, bill.usage)?;
     Ok(provider.vercel.submit_billing_data(&token.call(), &data).await?)
 }

@@ -144,7 +144,7 @@ pub(crate) async fn deliver(
     if invoice.state == InvoiceState::RefundRequested || seen.refunded > refund.refunded_before {
         return requested(provider, stored, seen);
     }
-    let body = Refund { total: refund.total, reason: refund.reason };
+    let body = Refund::new(refund.total, refund.reason).map_err(ApiError::internal)?;
     match provider.vercel.refund_invoice(&token.call(), &vercel_id, &body).await {
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
         // 409: one is under way, perhaps ours whose answer was lost. The next look says.

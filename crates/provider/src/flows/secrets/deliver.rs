@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_marketplace::wire::SecretsUpdate;
 use tradepost_store::Write;
 
 use super::held;
@@ -34,7 +35,8 @@ pub(crate) async fn put(
     }
     let Some(secrets) = held(provider, id, resource).await? else { return Ok(Outcome::nothing()) };
     let token = OpenToken::of(provider, &installation, deadline)?;
-    if let Err(error) = provider.vercel.update_secrets(&token.call(), resource, &secrets, false).await {
+    let update = SecretsUpdate::all(secrets);
+    if let Err(error) = provider.vercel.update_secrets(&token.call(), resource, &update).await {
         return Ok(match error.status() {
             // A state conflict at Vercel passes; the new secrets must get there.
             Some(409) => Outcome::Later { reason: error.to_string(), after: None },

@@ -6,9 +6,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
-use tradepost_marketplace::client::{ClientError, SsoExchange};
+use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::oidc::{Role, UserClaims};
 use tradepost_marketplace::sso::{AllowedOrigin, SsoParams};
+use tradepost_marketplace::wire::SsoExchange;
 use tradepost_store::Write;
 
 use super::{COOKIE, Page, draw};
@@ -54,10 +55,10 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
 async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) -> Result<UserClaims, ApiError> {
     let secret = provider.client_secrets.get(CURRENT).ok_or_else(|| ApiError::internal("there is no client secret"))?;
     let exchange = SsoExchange {
-        code: &params.code,
-        state: params.state.as_deref(),
-        client_id: &provider.client_id,
-        client_secret: secret,
+        code: params.code.clone(),
+        client_id: provider.client_id.clone(),
+        client_secret: secret.clone(),
+        state: params.state.clone(),
         redirect_uri: None,
     };
     let tokens = provider.vercel.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {

@@ -10,6 +10,8 @@ pub mod oidc;
 #[cfg(test)]
 mod scripted;
 pub mod sso;
+#[cfg(any(test, feature = "test-keys"))]
+pub mod test_keys;
 pub mod webhook_signature;
 pub mod wire;
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use url::{Origin, Url, form_urlencoded};
 
 use crate::endpoint::is_safe;
-use crate::ids::{InvalidId, ProductId, ResourceId};
+use crate::ids::{CheckId, InvalidId, ProductId, ProjectId, ResourceId};
 use crate::wire::open_enum;
 
 /// The longest query, in bytes.
@@ -58,15 +58,35 @@ open_enum! {
     }
 }
 
+/// Why a target is not gone to. The sign-on itself is good: go to the usual page instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// A space, a control character or a backslash, which parsers do not agree about.
+    #[error("the target has a space, a control character or a backslash")]
+    Character,
+    /// Not an absolute address with a host.
+    #[error("the target is not an absolute address")]
+    Relative,
+    /// Neither https nor http on this machine.
+    #[error("the target's scheme is not https")]
+    Scheme,
+    /// A user before the host, which is there to deceive.
+    #[error("the target has a user in it")]
+    User,
+    /// At an origin that is not allowed.
+    #[error("the target's origin is not allowed")]
+    Origin,
+}
+
 /// An origin that a target may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedOrigin(Origin);
 
 impl AllowedOrigin {
-    /// From `https://host[:port]`, or plain http on this machine. `None` for anything else.
+    /// From `https://host[:port]`, or plain http on this machine. `None` for anything else; there are no wildcards.
     pub fn new(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok().filter(is_safe)?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.contains('*');
         (bare && has_no_user(&url)).then(|| Self(url.origin()))
     }
 }
@@ -83,9 +103,9 @@ pub struct SsoParams {
     /// The resource in question; must belong to the token's installation.
     pub resource_id: Option<ResourceId>,
     /// The project in question, `prj_…`.
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
     /// The check in question, `chk_…`.
-    pub check_id: Option<String>,
+    pub check_id: Option<CheckId>,
     /// The experimentation item in question.
     pub experimentation_item_id: Option<String>,
     /// The invoice in question; the spec leaves open whether by Vercel's id or ours.
@@ -115,8 +135,8 @@ impl SsoParams {
             state: take("state", STATE_BYTES_MAX)?,
             product_id: value("product_id")?.map(ProductId::new).transpose()?,
             resource_id: value("resource_id")?.map(ResourceId::new).transpose()?,
-            project_id: value("project_id")?,
-            check_id: value("check_id")?,
+            project_id: value("project_id")?.map(ProjectId::new).transpose()?,
+            check_id: value("check_id")?.map(CheckId::new).transpose()?,
             experimentation_item_id: value("experimentation_item_id")?,
             invoice_id: value("invoice_id")?,
             path: value("path")?.map(|path| SsoPath::from(path.as_str())),
@@ -126,15 +146,27 @@ impl SsoParams {
         })
     }
 
-    /// Where the person wants to go, if it is an absolute address at one of these origins, without a user in it.
-    pub fn target(&self, allowed: &[AllowedOrigin]) -> Option<Url> {
-        let url = Url::parse(self.url.as_deref()?).ok().filter(is_safe).filter(has_no_user)?;
-        allowed.iter().any(|origin| origin.0 == url.origin()).then_some(url)
-    }
-
-    /// Whether a target was asked for, allowed or not.
-    pub fn has_target(&self) -> bool {
-        self.url.is_some()
+    /// Where the person wants to go: nowhere in particular, or an absolute address at one of these origins.
+    ///
+    /// Follow the address that is given here, as the parser wrote it, never the text that came.
+    pub fn target(&self, allowed: &[AllowedOrigin]) -> Result<Option<Url>, TargetError> {
+        let Some(text) = &self.url else { return Ok(None) };
+        if text.chars().any(|char| char.is_control() || char.is_whitespace() || char == '\\') {
+            return Err(TargetError::Character);
+        }
+        let url = Url::parse(text).map_err(|_| TargetError::Relative)?;
+        if !is_safe(&url) {
+            return Err(TargetError::Scheme);
+        }
+        // A parser reads `https:x` and `https:///x` as `https://x`; nobody who means well writes them.
+        let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+        if after_scheme.is_none_or(|rest| rest.starts_with('/')) {
+            return Err(TargetError::Relative);
+        }
+        if !has_no_user(&url) {
+            return Err(TargetError::User);
+        }
+        if allowed.iter().any(|origin| origin.0 == url.origin()) { Ok(Some(url)) } else { Err(TargetError::Origin) }
     }
 }
 
@@ -170,10 +202,10 @@ mod tests {
         assert_eq!(params.state.as_deref(), Some("s 1"));
         assert_eq!(params.resource_id.as_ref().unwrap().as_str(), "r1");
         assert_eq!(params.path, Some(SsoPath::Billing));
-        assert!(params.support && params.has_target());
+        assert!(params.support && params.url.is_some());
         assert!(!format!("{params:?}").contains("c+1"));
         let few = SsoParams::parse("code=c&state=&support=1").unwrap();
-        assert!(few.state.is_none() && !few.support && !few.has_target());
+        assert!(few.state.is_none() && !few.support && few.url.is_none());
     }
 
     #[test]
@@ -190,56 +222,155 @@ mod tests {
             (format!("code=c&url={}", "x".repeat(2049)), SsoError::TooLong("url")),
             (format!("code=c&x={}", "x".repeat(16 * 1024)), SsoError::TooLong("the query")),
             ("code=c&resource_id=a%2Fb".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "ResourceId" })),
+            ("code=c&project_id=a%20b".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "ProjectId" })),
+            ("code=c&check_id=a%3Fb".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "CheckId" })),
             ("code=c&product_id=..".to_owned(), SsoError::Id(InvalidId::DotSegment { kind: "ProductId" })),
         ] {
             assert_eq!(SsoParams::parse(&query).unwrap_err(), why, "{query:.40}");
         }
     }
 
-    #[test]
-    fn a_target_is_at_an_allowed_origin_or_nowhere() {
+    fn target(url: &str) -> Result<Option<String>, TargetError> {
         let allowed = ["https://app.example.com", "https://b.example.com:8443/", "http://localhost:3000"]
             .map(|origin| AllowedOrigin::new(origin).unwrap());
-        let target = |url: &str| {
-            let encoded: String = form_urlencoded::byte_serialize(url.as_bytes()).collect();
-            SsoParams::parse(&format!("code=c&url={encoded}")).unwrap().target(&allowed)
-        };
-        for good in [
-            "https://app.example.com/x?y#z",
-            "https://app.example.com:443/",
-            "HTTPS://APP.EXAMPLE.COM/x",
-            "https://b.example.com:8443/",
-            "http://localhost:3000/x",
+        let encoded: String = form_urlencoded::byte_serialize(url.as_bytes()).collect();
+        let params = SsoParams::parse(&format!("code=c&url={encoded}")).unwrap();
+        params.target(&allowed).map(|target| target.map(String::from))
+    }
+
+    #[test]
+    fn a_target_at_an_allowed_origin_is_given_as_the_parser_wrote_it() {
+        for (url, written) in [
+            ("https://app.example.com/x?y#z", "https://app.example.com/x?y#z"),
+            ("https://app.example.com", "https://app.example.com/"),
+            ("https://app.example.com:443/", "https://app.example.com/"),
+            ("HTTPS://APP.EXAMPLE.COM/X", "https://app.example.com/X"),
+            ("https://app.example.com/a/../../b", "https://app.example.com/b"),
+            ("https://app.example.com/?to=https://evil.example", "https://app.example.com/?to=https://evil.example"),
+            ("https://app.example.com//evil.example", "https://app.example.com//evil.example"),
+            ("https://app.example.com/@evil.example", "https://app.example.com/@evil.example"),
+            ("https://app.example.com/ü", "https://app.example.com/%C3%BC"),
+            // Written otherwise, the same host: it goes out as what it is.
+            ("https://app%2eexample.com/", "https://app.example.com/"),
+            ("https://\u{ff41}pp.example.com/", "https://app.example.com/"),
+            ("https://app\u{3002}example\u{3002}com/", "https://app.example.com/"),
+            ("https://a\u{ad}pp.example.com/", "https://app.example.com/"),
+            ("https://b.example.com:8443/", "https://b.example.com:8443/"),
+            ("http://localhost:3000/x", "http://localhost:3000/x"),
         ] {
-            assert!(target(good).is_some(), "{good}");
+            assert_eq!(target(url).as_ref().map(Option::as_deref), Ok(Some(written)), "{url}");
         }
+        assert_eq!(SsoParams::parse("code=c").unwrap().target(&[]), Ok(None));
+        assert_eq!(SsoParams::parse("code=c&url=").unwrap().target(&[]), Ok(None));
+        assert_eq!(SsoParams::parse("code=c&url=https://a.example").unwrap().target(&[]), Err(TargetError::Origin));
+    }
+
+    #[test]
+    fn every_evasion_is_refused_for_its_own_reason() {
+        let (character, relative, scheme) = (TargetError::Character, TargetError::Relative, TargetError::Scheme);
+        let (user, origin) = (TargetError::User, TargetError::Origin);
+        for (url, why) in [
+            // Another host that looks like it.
+            ("https://evil.example.com/", origin),
+            ("https://example.com/", origin),
+            ("https://app.example.com.evil.example/", origin),
+            ("https://app.example.comevil.example/", origin),
+            ("https://evilapp.example.com/", origin),
+            ("https://evil.example/app.example.com", origin),
+            ("https://evil.example/?https://app.example.com", origin),
+            ("https://evil.example#https://app.example.com", origin),
+            ("https://app-example.com/", origin),
+            ("https://app.example.com./", origin),
+            ("https://\u{430}pp.example.com/", origin),
+            ("https://xn--pp-6kc.example.com/", origin),
+            ("https://app.ex\u{e4}mple.com/", origin),
+            ("https://1.2.3.4/", origin),
+            ("https://[::1]/", origin),
+            ("https://2130706433/", origin),
+            // Another port, another scheme.
+            ("https://app.example.com:8443/", origin),
+            ("https://app.example.com:80/", origin),
+            ("https://b.example.com/", origin),
+            ("http://localhost/x", origin),
+            ("https://localhost:3000/", origin),
+            ("http://127.0.0.1:3000/", origin),
+            ("http://app.example.com/", scheme),
+            ("http://localhost.evil.example:3000/", scheme),
+            ("ws://app.example.com/", scheme),
+            ("ftp://app.example.com/", scheme),
+            ("file:///etc/passwd", scheme),
+            ("javascript:alert(1)", scheme),
+            ("JaVaScRiPt:alert(1)", scheme),
+            ("javascript://app.example.com/%0aalert(1)", scheme),
+            ("data:text/html,x", scheme),
+            ("vbscript:x", scheme),
+            ("blob:https://app.example.com/x", scheme),
+            ("view-source:https://app.example.com/", scheme),
+            ("sso:https://app.example.com/", scheme),
+            ("intent://app.example.com/", scheme),
+            // Somebody before the host.
+            ("https://app.example.com@evil.example/", user),
+            ("https://app.example.com:443@evil.example/", user),
+            ("https://u:p@app.example.com/", user),
+            ("https://u@app.example.com/", user),
+            ("https://:p@app.example.com/", user),
+            ("https://%61pp.example.com%40@evil.example/", user),
+            // No address at all, or one that needs another.
+            ("//app.example.com/x", relative),
+            ("///app.example.com/x", relative),
+            ("/x", relative),
+            ("x", relative),
+            ("?x", relative),
+            ("#x", relative),
+            ("app.example.com", relative),
+            ("https:app.example.com", relative),
+            ("https:/app.example.com", relative),
+            ("https:///app.example.com", relative),
+            ("https:////app.example.com", relative),
+            ("https://", relative),
+            ("https://app.example.com:99999/", relative),
+            ("https://app.example.com%00.evil.example/", relative),
+            ("https://[app.example.com]/", relative),
+            ("://app.example.com", relative),
+            // What parsers do not agree about.
+            ("https://app.example.com\\@evil.example/", character),
+            ("https:\\\\app.example.com\\", character),
+            ("\\\\app.example.com", character),
+            ("/\\app.example.com", character),
+            ("https://app.exam\nple.com/", character),
+            ("https://evil.example\t/app.example.com", character),
+            ("java\nscript:alert(1)", character),
+            ("\u{1}javascript:alert(1)", character),
+            (" https://app.example.com/", character),
+            ("https://app.example.com/ ", character),
+            ("https://app.example.com/x y", character),
+            ("https://app.example.com/\r\nSet-Cookie: x", character),
+            ("https://app.example.com/\0", character),
+            ("https://app.example.com/\u{85}", character),
+            ("https://app.example.com\u{2028}/", character),
+            ("https://app.example.com\u{a0}.evil.example/", character),
+        ] {
+            assert_eq!(target(url), Err(why), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_nothing_but_an_origin() {
         for bad in [
-            "https://evil.example.com/",
-            "https://app.example.com.evil.example/",
-            "https://app.example.com@evil.example/",
-            "https://u:p@app.example.com/",
-            "https://app.example.com:8443/",
-            "http://app.example.com/",
-            "https://b.example.com/",
-            "http://localhost/x",
-            "//app.example.com/x",
-            "/x",
-            "x",
-            "javascript:alert(1)",
-            "data:text/html,x",
-            "sso:https://app.example.com/",
-            "https:evil",
-            "https://app.example.com\\@evil.example/",
+            "app.example.com",
+            "http://app.example.com",
+            "https://a.example/x",
+            "https://a.example?x",
+            "https://a.example#x",
+            "https://u@a.example",
+            "https://",
+            "*",
+            "https://*",
+            "null",
+            "",
         ] {
-            // A backslash is a slash to browsers and to this parser alike, so the last one may stay at home.
-            assert!(
-                target(bad).is_none_or(|url| url.host_str() == Some("app.example.com") && bad.contains('\\')),
-                "{bad}"
-            );
-        }
-        for bad in ["app.example.com", "http://app.example.com", "https://a.example/x", "https://u@a.example", "*", ""]
-        {
-            assert!(AllowedOrigin::new(bad).is_none(), "{bad}");
+            let read = AllowedOrigin::new(bad);
+            assert!(read.is_none(), "{bad}: {read:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tradepost_marketplace::ids::InstallationId;
-use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Role, TokenError};
+use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Forbidden};
 
 use crate::edge::body::{self, BODY_BYTES_MAX};
 use crate::edge::error::{ApiError, Code};
@@ -103,33 +103,27 @@ async fn claims(provider: &Provider, headers: &HeaderMap) -> Result<Claims, ApiE
     let style = AuthHeader::from_value(style).map_err(ApiError::unauthorized)?;
     let verified = provider.verifier.verify(token, style, provider.clock.now(), provider.lease.now()).await;
     verified.map_err(|error| match error {
-        TokenError::KeysUnavailable => ApiError::unavailable(error),
+        error if error.is_unavailable() => ApiError::unavailable(error),
         other => ApiError::unauthorized(other),
     })
 }
 
 fn allow(claims: &Claims, path: Option<&str>, rule: Rule) -> Result<Option<InstallationId>, ApiError> {
-    let (claimed, is_user, is_admin) = match claims {
-        Claims::User(user) => (user.installation_id.as_ref(), true, user.role == Role::Admin),
-        Claims::System(system) => (system.installation_id.as_ref(), false, false),
+    let allowed = match rule {
+        Rule::Admin => claims.require_admin().map(|_| ()),
+        Rule::System => claims.require_system().map(|_| ()),
+        Rule::AdminOrSystem => claims.require_admin_or_system(),
+        Rule::Anywhere => Ok(()),
     };
-    match rule {
-        Rule::Admin | Rule::AdminOrSystem if is_user && !is_admin => {
-            return Err(ApiError::forbidden("this needs the role ADMIN"));
-        }
-        Rule::Admin if !is_user => return Err(ApiError::forbidden("this needs a person's token")),
-        Rule::System if is_user => return Err(ApiError::forbidden("this needs a system token")),
-        _ => {}
-    }
-    let Some(path) = path else { return Ok(claimed.cloned()) };
-    match claimed {
-        Some(claimed) if claimed.as_str() == path => Ok(Some(claimed.clone())),
-        Some(_) => Err(ApiError::forbidden("the token belongs to another installation")),
-        None => {
+    allowed.map_err(|error| ApiError::forbidden(error.to_string()))?;
+    let Some(path) = path else { return Ok(claims.installation_id().cloned()) };
+    let installation = claims.require_installation(path).map_err(|error| {
+        if error == Forbidden::NoInstallation {
             tracing::error!("a token without an installation was shown on a route of an installation");
-            Err(ApiError::forbidden("the token belongs to no installation"))
         }
-    }
+        ApiError::forbidden(error.to_string())
+    })?;
+    Ok(Some(installation.clone()))
 }
 
 /// An authenticated call of a partner system. No `Debug`: the body may hold secrets.

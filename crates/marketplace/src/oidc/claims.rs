@@ -1,13 +1,15 @@
 //! The claims of a token whose signature is good (spec C).
+//!
+//! Unknown claims are ignored: the published schema is closed, yet does not list `exp`. Null is absent.
 
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
+use super::members::Members;
 use super::{LEEWAY_SECONDS, TokenError};
-use crate::ids::{ClientId, InstallationId, UserId};
+use crate::ids::{AccountId, ClientId, InstallationId, InvalidId, UserId};
 use crate::wire::open_enum;
 
 /// Who is calling.
@@ -21,18 +23,18 @@ pub enum Claims {
 
 impl Claims {
     /// The installation it is about; `None` allows no route of an installation.
-    pub fn installation_id(&self) -> Option<&InstallationId> {
+    pub const fn installation_id(&self) -> Option<&InstallationId> {
         match self {
-            Self::User(claims) => claims.installation_id.as_ref(),
+            Self::User(claims) => Some(&claims.installation_id),
             Self::System(claims) => claims.installation_id.as_ref(),
         }
     }
 
     /// The customer's account: opaque, a hash of team and integration.
-    pub fn account_id(&self) -> Option<&str> {
+    pub const fn account_id(&self) -> Option<&AccountId> {
         match self {
             Self::User(claims) => Some(&claims.account_id),
-            Self::System(claims) => claims.account_id.as_deref(),
+            Self::System(claims) => claims.account_id.as_ref(),
         }
     }
 
@@ -43,10 +45,18 @@ impl Claims {
             Self::System(_) => None,
         }
     }
+
+    /// What the token was made for, where it says so.
+    pub const fn token_use(&self) -> Option<&TokenUse> {
+        match self {
+            Self::User(claims) => claims.token_use.as_ref(),
+            Self::System(claims) => claims.token_use.as_ref(),
+        }
+    }
 }
 
 open_enum! {
-    /// What a person may do.
+    /// What a person may do. A role that is not known is kept, and may do nothing.
     Role {
         /// May install, provision and change.
         Admin = "ADMIN",
@@ -56,7 +66,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a token was made for, where it says so.
+    /// What a token was made for.
     TokenUse {
         /// To call an API.
         Access = "access_token",
@@ -69,9 +79,9 @@ open_enum! {
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserClaims {
     /// The installation.
-    pub installation_id: Option<InstallationId>,
+    pub installation_id: InstallationId,
     /// The customer's account: opaque.
-    pub account_id: String,
+    pub account_id: AccountId,
     /// The person, within the installation.
     pub user_id: UserId,
     /// What they may do.
@@ -104,29 +114,11 @@ pub struct SystemClaims {
     /// The installation; null before there is one (spec B.5).
     pub installation_id: Option<InstallationId>,
     /// The customer's account; absent before there is one.
-    pub account_id: Option<String>,
+    pub account_id: Option<AccountId>,
     /// What the token was made for.
     pub token_use: Option<TokenUse>,
     /// When the token ends.
     pub expires_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Body {
-    iss: Option<String>,
-    aud: Option<Audience>,
-    exp: Option<Seconds>,
-    nbf: Option<Seconds>,
-    sub: Option<String>,
-    account_id: Option<String>,
-    installation_id: Option<String>,
-    user_id: Option<String>,
-    user_role: Option<Role>,
-    user_email: Option<String>,
-    user_name: Option<String>,
-    user_avatar_url: Option<String>,
-    #[serde(rename = "type")]
-    token_use: Option<TokenUse>,
 }
 
 #[derive(Deserialize)]
@@ -137,90 +129,99 @@ enum Audience {
 }
 
 impl Audience {
-    fn includes(&self, client: &ClientId) -> bool {
+    /// A token for others, too, is not for us: any of them could hand it on (OpenID Connect Core, 3.1.3.7).
+    fn is_only(&self, client: &ClientId) -> bool {
         match self {
             Self::One(one) => one == client.as_str(),
-            Self::Some(some) => some.iter().any(|one| one == client.as_str()),
+            Self::Some(some) => !some.is_empty() && some.iter().all(|one| one == client.as_str()),
         }
-    }
-}
-
-/// A `NumericDate`, whose fraction is dropped. Read from its text: no float.
-struct Seconds(i64);
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(from)?;
-        let whole = raw.get().split_once('.').map_or(raw.get(), |(whole, _)| whole);
-        whole.parse().map(Self).map_err(|_| serde::de::Error::custom("not a number of seconds"))
     }
 }
 
 /// Judges the claims of a verified token.
 pub(super) fn read(payload: &[u8], issuer: &str, audience: &ClientId, now: Timestamp) -> Result<Claims, TokenError> {
-    let body: Body = serde_json::from_slice(payload).map_err(|_| TokenError::Malformed("claims"))?;
-    if body.iss.as_deref().ok_or(TokenError::ClaimMissing("iss"))? != issuer {
+    let claims = Members::read(payload, "claims")?;
+    let iss: String = claims.claim("iss")?.ok_or(TokenError::ClaimMissing("iss"))?;
+    if iss != issuer {
         return Err(TokenError::Issuer);
     }
-    if !body.aud.as_ref().ok_or(TokenError::ClaimMissing("aud"))?.includes(audience) {
+    let aud: Audience = claims.claim("aud")?.ok_or(TokenError::ClaimMissing("aud"))?;
+    if !aud.is_only(audience) {
         return Err(TokenError::Audience);
     }
-    let expires_at = check_time(&body, now)?;
-    let installation_id = body.installation_id.clone().map(InstallationId::new).transpose();
-    let installation_id = installation_id.map_err(|_| TokenError::ClaimInvalid("installation_id"))?;
-    match (&body.user_id, &body.user_role) {
-        (Some(_), Some(_)) => user(body, installation_id, expires_at).map(Claims::User),
-        (None, None) => system(body, installation_id, expires_at).map(Claims::System),
+    let expires_at = check_time(&claims, now)?;
+    match (claims.raw("user_id").is_some(), claims.raw("user_role").is_some()) {
+        (true, true) => user(&claims, expires_at).map(Claims::User),
+        (false, false) => system(&claims, expires_at).map(Claims::System),
         _ => Err(TokenError::MixedClaims),
     }
 }
 
-/// Checks `exp` and `nbf` and gives the former.
-fn check_time(body: &Body, now: Timestamp) -> Result<Timestamp, TokenError> {
-    let exp = body.exp.as_ref().ok_or(TokenError::ClaimMissing("exp"))?;
-    let expires_at = Timestamp::from_second(exp.0).map_err(|_| TokenError::ClaimInvalid("exp"))?;
+/// Checks `exp`, `nbf` and `iat` and gives the first. The others may be absent.
+fn check_time(claims: &Members, now: Timestamp) -> Result<Timestamp, TokenError> {
     let now = now.as_second();
-    if now >= exp.0.saturating_add(LEEWAY_SECONDS) {
+    let exp = seconds(claims, "exp")?.ok_or(TokenError::ClaimMissing("exp"))?;
+    let expires_at = Timestamp::from_second(exp).map_err(|_| TokenError::ClaimInvalid("exp"))?;
+    if now >= exp.saturating_add(LEEWAY_SECONDS) {
         return Err(TokenError::Expired);
     }
-    if body.nbf.as_ref().is_some_and(|nbf| now < nbf.0.saturating_sub(LEEWAY_SECONDS)) {
+    let is_future = |at: i64| now < at.saturating_sub(LEEWAY_SECONDS);
+    if seconds(claims, "nbf")?.is_some_and(is_future) {
         return Err(TokenError::NotYetValid);
+    }
+    if seconds(claims, "iat")?.is_some_and(is_future) {
+        return Err(TokenError::IssuedInFuture);
     }
     Ok(expires_at)
 }
 
-fn user(body: Body, installation_id: Option<InstallationId>, expires_at: Timestamp) -> Result<UserClaims, TokenError> {
-    let sub = body.sub.as_deref().ok_or(TokenError::ClaimMissing("sub"))?;
+/// A `NumericDate` in plain notation, whose fraction is dropped. Read from its text: no float.
+fn seconds(claims: &Members, name: &'static str) -> Result<Option<i64>, TokenError> {
+    let whole = |raw: &str| raw.split_once('.').map_or(raw, |(whole, _)| whole).parse();
+    claims.raw(name).map(whole).transpose().map_err(|_| TokenError::ClaimInvalid(name))
+}
+
+/// A claim that is an id.
+fn id<T>(
+    claims: &Members,
+    name: &'static str,
+    new: impl Fn(String) -> Result<T, InvalidId>,
+) -> Result<Option<T>, TokenError> {
+    claims.claim(name)?.map(new).transpose().map_err(|_| TokenError::ClaimInvalid(name))
+}
+
+fn user(claims: &Members, expires_at: Timestamp) -> Result<UserClaims, TokenError> {
+    let sub: String = claims.claim("sub")?.ok_or(TokenError::ClaimMissing("sub"))?;
     let parts: Vec<&str> = sub.split(':').collect();
     if !matches!(parts[..], ["account", account, "user", user] if is_hex(account) && is_hex(user)) {
         return Err(TokenError::Subject);
     }
-    let user_id = body.user_id.ok_or(TokenError::ClaimMissing("user_id"))?;
+    let missing = TokenError::ClaimMissing;
     Ok(UserClaims {
-        installation_id,
-        account_id: body.account_id.ok_or(TokenError::ClaimMissing("account_id"))?,
-        user_id: UserId::new(user_id).map_err(|_| TokenError::ClaimInvalid("user_id"))?,
-        role: body.user_role.ok_or(TokenError::ClaimMissing("user_role"))?,
-        user_email: body.user_email,
-        user_name: body.user_name,
-        user_avatar_url: body.user_avatar_url,
-        token_use: body.token_use,
+        installation_id: id(claims, "installation_id", InstallationId::new)?.ok_or(missing("installation_id"))?,
+        account_id: id(claims, "account_id", AccountId::new)?.ok_or(missing("account_id"))?,
+        user_id: id(claims, "user_id", UserId::new)?.ok_or(missing("user_id"))?,
+        role: claims.claim("user_role")?.ok_or(missing("user_role"))?,
+        user_email: claims.claim("user_email")?,
+        user_name: claims.claim("user_name")?,
+        user_avatar_url: claims.claim("user_avatar_url")?,
+        token_use: claims.claim("type")?,
         expires_at,
     })
 }
 
 /// The system's subject may be null (spec C).
-fn system(
-    body: Body,
-    installation_id: Option<InstallationId>,
-    expires_at: Timestamp,
-) -> Result<SystemClaims, TokenError> {
-    if let Some(sub) = &body.sub
-        && !sub.strip_prefix("account:").is_some_and(is_hex)
-    {
+fn system(claims: &Members, expires_at: Timestamp) -> Result<SystemClaims, TokenError> {
+    let sub: Option<String> = claims.claim("sub")?;
+    if sub.is_some_and(|sub| !sub.strip_prefix("account:").is_some_and(is_hex)) {
         return Err(TokenError::Subject);
     }
-    Ok(SystemClaims { installation_id, account_id: body.account_id, token_use: body.token_use, expires_at })
+    Ok(SystemClaims {
+        installation_id: id(claims, "installation_id", InstallationId::new)?,
+        account_id: id(claims, "account_id", AccountId::new)?,
+        token_use: claims.claim("type")?,
+        expires_at,
+    })
 }
 
 fn is_hex(text: &str) -> bool {

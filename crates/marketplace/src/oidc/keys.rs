@@ -1,9 +1,10 @@
 //! The issuer's keys: found by discovery, fetched rarely, kept while the issuer is down.
 //!
 //! Whoever can send a token can name any key, so what a token names must not decide how often the issuer is
-//! asked: at most one round of fetching in [`FETCH_WAIT`], shared by all callers.
+//! asked: at most one round of fetching in [`FETCH_WAIT`], shared by all callers. Only while no key at all is
+//! known, and the round before failed, [`FETCH_WAIT_COLD`] is enough: then no token can be verified anyway, and a
+//! function that starts during a hiccup must not refuse everybody for a minute.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,13 +14,12 @@ use http::header::ACCEPT;
 use http::{Request, StatusCode};
 use jiff::Timestamp;
 use jsonwebtoken::DecodingKey;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::TokenError;
-use crate::endpoint::{Endpoint, is_loopback, is_safe};
+use super::documents::{self, Keys, KeysError};
+use crate::endpoint::Endpoint;
 use crate::http_door::HttpDoor;
 
 /// How long one fetch may take.
@@ -33,22 +33,18 @@ pub const KEYS_FRESH: Duration = Duration::from_hours(1);
 
 /// How often one document is tried in a round.
 const FETCH_TRIES: u32 = 2;
-/// The most bytes of a document.
-const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
-/// The most keys taken from one document.
-const KEYS_MAX: usize = 32;
 
 /// The issuer's keys by their ids.
 pub(super) struct KeyStore {
     http: HttpDoor,
     issuer: Endpoint,
-    known: RwLock<Arc<KeySet>>,
+    known: RwLock<Arc<Known>>,
     round: Mutex<Round>,
 }
 
 #[derive(Default)]
-struct KeySet {
-    keys: HashMap<String, Arc<DecodingKey>>,
+struct Known {
+    keys: Keys,
     fetched_at: Option<Timestamp>,
 }
 
@@ -56,30 +52,8 @@ struct KeySet {
 #[derive(Default)]
 struct Round {
     started_at: Option<Timestamp>,
-    failed: bool,
-    jwks_uri: Option<Url>,
-}
-
-#[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: String,
-}
-
-#[derive(Deserialize)]
-struct Jwks {
-    keys: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    kid: String,
-    n: String,
-    e: String,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
+    failure: Option<KeysError>,
+    keys_address: Option<Url>,
 }
 
 impl KeyStore {
@@ -102,100 +76,69 @@ impl KeyStore {
         if !self.known().keys.contains_key(id) {
             self.refresh(&mut round, now).await;
         }
-        let unknown = if round.failed { TokenError::KeysUnavailable } else { TokenError::UnknownKey };
+        let unknown = round.failure.map_or(TokenError::UnknownKey, TokenError::KeysUnavailable);
         self.known().keys.get(id).cloned().ok_or(unknown)
     }
 
-    fn known(&self) -> Arc<KeySet> {
+    fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One round of fetching, unless the last one was too recent. A failed round changes no key.
     async fn refresh(&self, round: &mut Round, now: Timestamp) {
-        let cold = round.failed && self.known().keys.is_empty();
+        let cold = round.failure.is_some() && self.known().keys.is_empty();
         let wait = if cold { FETCH_WAIT_COLD } else { FETCH_WAIT };
         if round.started_at.is_some_and(|at| within(at, wait, now)) {
             return;
         }
         // Noted before the first await: a caller who goes away must not make the next one fetch again.
         round.started_at = Some(now);
-        round.failed = true;
+        round.failure = Some(KeysError::NoAnswer);
         match self.fetch_keys(round).await {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "fetched the issuer's keys");
-                round.failed = false;
-                let set = Arc::new(KeySet { keys, fetched_at: Some(now) });
-                *self.known.write().unwrap_or_else(PoisonError::into_inner) = set;
+                round.failure = None;
+                let known = Arc::new(Known { keys, fetched_at: Some(now) });
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
             }
-            Err(reason) => {
-                round.jwks_uri = None;
-                tracing::warn!(reason, "could not fetch the issuer's keys");
+            Err(error) => {
+                round.failure = Some(error);
+                round.keys_address = None;
+                tracing::warn!(error = %error, "could not fetch the issuer's keys");
             }
         }
     }
 
-    async fn fetch_keys(&self, round: &mut Round) -> Result<HashMap<String, Arc<DecodingKey>>, &'static str> {
-        let address = match round.jwks_uri.take() {
-            Some(address) => address,
-            None => self.discover().await?,
+    async fn fetch_keys(&self, round: &mut Round) -> Result<Keys, KeysError> {
+        let address = if let Some(address) = round.keys_address.take() {
+            address
+        } else {
+            let discovery = self.issuer.join([".well-known", "openid-configuration"]);
+            self.fetch(&discovery, |body| documents::keys_address(body, &self.issuer)).await?
         };
-        let jwks: Jwks = self.fetch(&address).await?;
-        round.jwks_uri = Some(address);
-        let keys = read_keys(jwks);
-        if keys.is_empty() { Err("the key set has no usable key") } else { Ok(keys) }
+        let keys = self.fetch(&address, documents::keys).await?;
+        round.keys_address = Some(address);
+        Ok(keys)
     }
 
-    async fn discover(&self) -> Result<Url, &'static str> {
-        let address = self.issuer.join([".well-known", "openid-configuration"]);
-        let discovery: Discovery = self.fetch(&address).await?;
-        if discovery.issuer != self.issuer.as_str() {
-            return Err("the discovery document is of another issuer");
-        }
-        let jwks = Url::parse(&discovery.jwks_uri).map_err(|_| "jwks_uri is not an address")?;
-        // A real issuer must not send us to this machine.
-        if !is_safe(&jwks) || (is_loopback(&jwks) && !self.issuer.is_loopback()) {
-            return Err("jwks_uri is neither https nor on the issuer's own machine");
-        }
-        Ok(jwks)
-    }
-
-    async fn fetch<T: DeserializeOwned>(&self, address: &Url) -> Result<T, &'static str> {
-        let mut reason = "the issuer does not answer";
+    /// Fetches a document and reads it. What fails is tried once more: a hiccup must not cost a minute.
+    async fn fetch<T>(&self, address: &Url, read: impl Fn(&[u8]) -> Result<T, KeysError>) -> Result<T, KeysError> {
+        let mut failure = KeysError::NoAnswer;
         for _ in 0..FETCH_TRIES {
             let request = Request::get(address.as_str()).header(ACCEPT, "application/json").body(Bytes::new());
-            let request = request.map_err(|_| "the address is not one")?;
-            let Ok(answer) = self.http.send(request, FETCH_TIMEOUT).await else { continue };
-            if answer.status() != StatusCode::OK {
-                reason = "the issuer answers with an error";
-                continue;
-            }
-            if answer.body().len() > DOCUMENT_BYTES_MAX {
-                return Err("the issuer's document is too long");
-            }
-            match serde_json::from_slice(answer.body()) {
+            let request = request.map_err(|_| KeysError::KeysElsewhere)?;
+            let document = match self.http.send(request, FETCH_TIMEOUT).await {
+                Err(_) => Err(KeysError::NoAnswer),
+                Ok(answer) if answer.status() != StatusCode::OK => Err(KeysError::Status(answer.status().as_u16())),
+                Ok(answer) => read(answer.body()),
+            };
+            match document {
                 Ok(document) => return Ok(document),
-                Err(_) => reason = "the issuer's document cannot be read",
+                Err(error) => failure = error,
             }
         }
-        Err(reason)
+        Err(failure)
     }
-}
-
-/// The usable keys: RSA, to sign with, RS256 or unsaid. What cannot be read is left out; of two keys of one
-/// id the first counts.
-fn read_keys(jwks: Jwks) -> HashMap<String, Arc<DecodingKey>> {
-    let mut keys = HashMap::new();
-    for value in jwks.keys.into_iter().take(KEYS_MAX) {
-        let Ok(jwk) = serde_json::from_value::<Jwk>(value) else { continue };
-        let signs = jwk.usage.as_deref().is_none_or(|usage| usage == "sig");
-        if jwk.kty != "RSA" || !signs || jwk.alg.as_deref().is_some_and(|alg| alg != "RS256") {
-            continue;
-        }
-        if let Ok(key) = DecodingKey::from_rsa_components(&jwk.n, &jwk.e) {
-            keys.entry(jwk.kid).or_insert_with(|| Arc::new(key));
-        }
-    }
-    keys
 }
 
 /// Whether less than `length` lies between the two instants, whichever is first: a clock set back must not

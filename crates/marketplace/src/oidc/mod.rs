@@ -2,19 +2,33 @@
 //!
 //! Used for the bearer of every Partner API call and for the `id_token` of a sign-on. A token is refused with
 //! the [`TokenError`] of the first rule it breaks, in this order: size, shape, algorithm (RS256 and nothing
-//! else), key, signature, then the claims. Time is judged by business time, the fetching of keys by lease time.
-//! The `X-Vercel-Auth` header only ever narrows what the claims say.
+//! else), key, signature, then the claims: issuer, audience, time, kind of caller, ids, use. Time is judged by
+//! business time, the fetching of keys by lease time. The `X-Vercel-Auth` header only ever narrows what the
+//! claims say. A good token then meets the rule of its route: [`Claims::require_admin`] and its siblings.
+//!
+//! Where the documents leave a choice, this fails closed:
+//! - `aud` may be a list, but of nobody but us.
+//! - `iat` may be absent, but not in the future beyond the leeway.
+//! - `type` may be absent; where it is there, a bearer is an `access_token` and a sign-on's an `id_token`, so
+//!   that neither stands in for the other.
+//! - A user's token names its installation, as the schema says; the system's may have none.
+//! - The key set lies at the issuer's own origin.
 
+mod access;
 mod claims;
+mod documents;
 mod keys;
+mod members;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+pub use access::Forbidden;
 pub use claims::{Claims, Role, SystemClaims, TokenUse, UserClaims};
+pub use documents::KeysError;
 pub use keys::{FETCH_TIMEOUT, FETCH_WAIT, FETCH_WAIT_COLD, KEYS_FRESH};
 
 use crate::endpoint::Endpoint;
@@ -54,6 +68,8 @@ impl AuthHeader {
 }
 
 /// Why a token is refused. All but [`TokenError::KeysUnavailable`] are the caller's fault (401).
+///
+/// A message never repeats what a token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Longer than [`TOKEN_BYTES_MAX`].
@@ -62,6 +78,9 @@ pub enum TokenError {
     /// Not a signed JSON Web Token; names the part at fault.
     #[error("the token's {0} cannot be read")]
     Malformed(&'static str),
+    /// Two members of one name in the header or the claims: which one counts would be anybody's guess.
+    #[error("the token's {0} have a name twice")]
+    Repeated(&'static str),
     /// Not RS256: none, HMAC, or anything else.
     #[error("the token's algorithm is not RS256")]
     Algorithm,
@@ -75,15 +94,15 @@ pub enum TokenError {
     #[error("the token's key is unknown")]
     UnknownKey,
     /// The issuer's keys could not be fetched: this is our side's trouble, and passes (503).
-    #[error("the issuer's keys cannot be fetched")]
-    KeysUnavailable,
+    #[error("the issuer's keys cannot be fetched: {0}")]
+    KeysUnavailable(#[source] KeysError),
     /// The signature is not the key's.
     #[error("the token's signature does not match")]
     Signature,
     /// Another issuer.
     #[error("the token is of another issuer")]
     Issuer,
-    /// For another integration.
+    /// For another integration, or for others besides this one.
     #[error("the token is for another audience")]
     Audience,
     /// Too old.
@@ -92,6 +111,9 @@ pub enum TokenError {
     /// Too young.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// Made in the future, which no honest clock does.
+    #[error("the token was issued in the future")]
+    IssuedInFuture,
     /// A claim that must be there is not.
     #[error("the token has no {0}")]
     ClaimMissing(&'static str),
@@ -104,9 +126,15 @@ pub enum TokenError {
     /// One of user id and role without the other: neither a user's token nor the system's.
     #[error("the token is neither a user's nor the system's")]
     MixedClaims,
+    /// Made for something else: a sign-on's token as a bearer, or a bearer as a sign-on's.
+    #[error("the token was made for another use")]
+    TokenUse,
     /// `X-Vercel-Auth` has a value we do not know.
     #[error("X-Vercel-Auth has an unknown value")]
     UnknownAuthHeader,
+    /// The system's token for a sign-on, where somebody must be.
+    #[error("the token is the system's: nobody signed on")]
+    NotAUser,
     /// `X-Vercel-Auth` says otherwise than the claims.
     #[error("X-Vercel-Auth and the token disagree")]
     AuthHeaderMismatch,
@@ -115,7 +143,7 @@ pub enum TokenError {
 impl TokenError {
     /// Whether it is our side's trouble rather than the token's.
     pub const fn is_unavailable(self) -> bool {
-        matches!(self, Self::KeysUnavailable)
+        matches!(self, Self::KeysUnavailable(_))
     }
 }
 
@@ -135,7 +163,8 @@ impl Verifier {
         Self { keys: keys::KeyStore::new(http, issuer.clone()), issuer, audience }
     }
 
-    /// Verifies a token. Says nothing about which installation or role a route needs: see the claims.
+    /// Verifies the bearer of a call. Says nothing about which installation or role a route needs: see
+    /// [`Claims::require_installation`] and [`Claims::require_admin`].
     pub async fn verify(
         &self,
         token: &str,
@@ -143,10 +172,7 @@ impl Verifier {
         now_business: Timestamp,
         now_lease: Timestamp,
     ) -> Result<Claims, TokenError> {
-        let token = token::Token::parse(token)?;
-        let key = self.keys.find(&token.key_id, now_lease).await?;
-        token.check_signature(&key)?;
-        let claims = claims::read(&token.payload, self.issuer.as_str(), &self.audience, now_business)?;
+        let claims = self.verify_for(&TokenUse::Access, token, now_business, now_lease).await?;
         match (auth, &claims) {
             (AuthHeader::Missing, _)
             | (AuthHeader::User, Claims::User(_))
@@ -162,10 +188,26 @@ impl Verifier {
         now_business: Timestamp,
         now_lease: Timestamp,
     ) -> Result<UserClaims, TokenError> {
-        let token = secrecy::ExposeSecret::expose_secret(id_token);
-        match self.verify(token, AuthHeader::User, now_business, now_lease).await? {
+        match self.verify_for(&TokenUse::Id, id_token.expose_secret(), now_business, now_lease).await? {
             Claims::User(claims) => Ok(claims),
-            Claims::System(_) => Err(TokenError::AuthHeaderMismatch),
+            Claims::System(_) => Err(TokenError::NotAUser),
         }
+    }
+
+    async fn verify_for(
+        &self,
+        wanted: &TokenUse,
+        token: &str,
+        now_business: Timestamp,
+        now_lease: Timestamp,
+    ) -> Result<Claims, TokenError> {
+        let token = token::Token::parse(token)?;
+        let key = self.keys.find(&token.key_id, now_lease).await?;
+        token.check_signature(&key)?;
+        let claims = claims::read(&token.payload, self.issuer.as_str(), &self.audience, now_business)?;
+        if claims.token_use().is_some_and(|said| said != wanted) {
+            return Err(TokenError::TokenUse);
+        }
+        Ok(claims)
     }
 }

@@ -30,8 +30,7 @@ pub fn router(provider: &Provider) -> Router {
 }
 
 fn is_signed(provider: &Provider, headers: &HeaderMap, body: &[u8]) -> bool {
-    let signature = headers.get("x-vercel-signature").and_then(|value| value.to_str().ok());
-    webhook_signature::verify(&provider.client_secrets, signature, body).is_ok()
+    webhook_signature::verify_request(&provider.client_secrets, headers, body).is_ok()
 }
 
 async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {

@@ -29,7 +29,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let query = request.uri().query().unwrap_or_default();
     let params = SsoParams::parse(query).map_err(|error| ApiError::invalid(error.to_string()))?;
     let claims = sign_on(&provider, &params, deadline).await?;
-    let id = claims.installation_id.clone().ok_or_else(|| ApiError::forbidden("the sign-on is for no installation"))?;
+    let id = claims.installation_id;
     note("installation", &id);
     flows::active(&provider, &id).await?;
     let mut sign_in = SignIn {
@@ -84,10 +84,10 @@ fn role(role: &Role) -> String {
 fn context(provider: &Provider, params: &SsoParams) -> BTreeMap<String, String> {
     let origins = provider.catalog.allowed_origins().iter();
     let allowed: Vec<AllowedOrigin> = origins.filter_map(|origin| AllowedOrigin::new(origin)).collect();
-    let target = params.target(&allowed);
-    if params.has_target() && target.is_none() {
-        tracing::warn!("a sign-on asks for a target that is not allowed");
-    }
+    let target = params.target(&allowed).unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "a sign-on asks for a target that is not allowed");
+        None
+    });
     let path = params.path.as_ref().map(ToString::to_string);
     let support = params.support.then(|| "true".to_owned());
     let pairs = [
@@ -95,8 +95,8 @@ fn context(provider: &Provider, params: &SsoParams) -> BTreeMap<String, String> 
         ("path", path),
         ("support", support),
         ("productId", params.product_id.as_ref().map(ToString::to_string)),
-        ("projectId", params.project_id.clone()),
-        ("checkId", params.check_id.clone()),
+        ("projectId", params.project_id.as_ref().map(ToString::to_string)),
+        ("checkId", params.check_id.as_ref().map(ToString::to_string)),
         ("invoiceId", params.invoice_id.clone()),
         ("experimentationItemId", params.experimentation_item_id.clone()),
         ("pr", params.pr.clone()),

@@ -25,7 +25,7 @@ impl Claims {
     /// The installation it is about; `None` allows no route of an installation.
     pub const fn installation_id(&self) -> Option<&InstallationId> {
         match self {
-            Self::User(claims) => Some(&claims.installation_id),
+            Self::User(claims) => claims.installation_id.as_ref(),
             Self::System(claims) => claims.installation_id.as_ref(),
         }
     }
@@ -78,8 +78,8 @@ open_enum! {
 /// A person's claims. `Debug` leaves out who they are beyond their id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserClaims {
-    /// The installation.
-    pub installation_id: InstallationId,
+    /// The installation. The schema requires it; without it the token is good for no route of an installation.
+    pub installation_id: Option<InstallationId>,
     /// The customer's account: opaque.
     pub account_id: AccountId,
     /// The person, within the installation.
@@ -198,7 +198,7 @@ fn user(claims: &Members, expires_at: Timestamp) -> Result<UserClaims, TokenErro
     }
     let missing = TokenError::ClaimMissing;
     Ok(UserClaims {
-        installation_id: id(claims, "installation_id", InstallationId::new)?.ok_or(missing("installation_id"))?,
+        installation_id: id(claims, "installation_id", InstallationId::new)?,
         account_id: id(claims, "account_id", AccountId::new)?.ok_or(missing("account_id"))?,
         user_id: id(claims, "user_id", UserId::new)?.ok_or(missing("user_id"))?,
         role: claims.claim("user_role")?.ok_or(missing("user_role"))?,

@@ -11,7 +11,7 @@
 //! - `iat` may be absent, but not in the future beyond the leeway.
 //! - `type` may be absent; where it is there, a bearer is an `access_token` and a sign-on's an `id_token`, so
 //!   that neither stands in for the other.
-//! - A user's token names its installation, as the schema says; the system's may have none.
+//! - A token without an installation lets in nowhere but at the product plans (403, not 401).
 //! - The key set lies at the issuer's own origin.
 
 mod access;

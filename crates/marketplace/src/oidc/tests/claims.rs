@@ -103,8 +103,6 @@ fn callers() -> Vec<Row> {
         ("a person without a name", user_with("user_id", ""), invalid("user_id")),
         ("a person that is a path", user_with("user_id", "../u2"), invalid("user_id")),
         ("a person beyond the longest id", user_with("user_id", "u".repeat(257)), invalid("user_id")),
-        ("no installation", sign(&without(user(), "installation_id")), missing("installation_id")),
-        ("a null installation", user_with("installation_id", Value::Null), missing("installation_id")),
         ("an empty installation", user_with("installation_id", ""), invalid("installation_id")),
         (
             "an installation that is a path",

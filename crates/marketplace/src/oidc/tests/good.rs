@@ -7,7 +7,7 @@ async fn good_tokens_say_who_is_calling() {
     let verifier = Issuer::new().verifier();
     let Claims::User(claims) = verify(&verifier, &sign(&user())).await.unwrap() else { panic!() };
     assert_eq!((claims.user_id.as_str(), &claims.role, claims.account_id.as_str()), ("u1", &Role::Admin, "0aF"));
-    assert_eq!(claims.installation_id.as_str(), "icfg_1");
+    assert_eq!(claims.installation_id.as_ref().unwrap().as_str(), "icfg_1");
     assert_eq!((claims.user_email.as_deref(), claims.user_name.as_deref()), (Some("ann@example.com"), Some("Ann")));
     assert_eq!(claims.token_use, Some(TokenUse::Access));
     assert_eq!(claims.expires_at.as_second(), now().as_second() + 600);
@@ -131,6 +131,11 @@ async fn a_good_token_lets_in_by_role_kind_and_installation() {
             assert_eq!(token.require_installation(foreign), Err(Forbidden::OtherInstallation), "{foreign}");
         }
     }
-    assert_eq!(nowhere.require_installation("icfg_1"), Err(Forbidden::NoInstallation));
-    assert_eq!(nowhere.require_installation(""), Err(Forbidden::NoInstallation));
+    let person_nowhere = claims(without(user(), "installation_id")).await;
+    let person_of_null = claims(with(user(), "installation_id", Value::Null)).await;
+    for token in [&nowhere, &person_nowhere, &person_of_null] {
+        for path in ["icfg_1", "", "null"] {
+            assert_eq!(token.require_installation(path), Err(Forbidden::NoInstallation), "{path}");
+        }
+    }
 }

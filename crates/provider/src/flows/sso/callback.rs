@@ -29,7 +29,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let query = request.uri().query().unwrap_or_default();
     let params = SsoParams::parse(query).map_err(|error| ApiError::invalid(error.to_string()))?;
     let claims = sign_on(&provider, &params, deadline).await?;
-    let id = claims.installation_id;
+    let id = claims.installation_id.ok_or_else(|| ApiError::forbidden("the sign-on is for no installation"))?;
     note("installation", &id);
     flows::active(&provider, &id).await?;
     let mut sign_in = SignIn {

@@ -14,6 +14,7 @@ mod model;
 mod partner;
 mod refusal;
 mod requests;
+mod rules;
 mod serve;
 mod table;
 mod wire;
@@ -39,6 +40,7 @@ use crate::requests::RequestLog;
 use crate::world::Store;
 
 pub use crate::clock::{ClockMode, DEFAULT_START_SECONDS};
+pub use crate::rules::{RULES, Rule};
 
 /// How to open a simulator.
 #[derive(Debug, Clone, Default)]

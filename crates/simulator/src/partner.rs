@@ -15,7 +15,7 @@ use tradepost_marketplace::http_door::HttpError;
 
 use crate::json::lenient;
 use crate::keys::{KEY_ID, Signature, Speaker, TokenContext, claims};
-use crate::model::{Installation, Partner};
+use crate::model::{Installation, Partner, Role};
 use crate::refusal::Refusal;
 use crate::requests::{Direction, outcome};
 use crate::{Inner, Repeat, RepeatMoment, lock};
@@ -90,11 +90,27 @@ pub(crate) struct PartnerCall<'a> {
     pub(crate) method: Method,
     /// From `/v1` on, with its query.
     pub(crate) path: String,
-    pub(crate) body: Option<Value>,
+    /// JSON.
+    pub(crate) body: Option<String>,
     pub(crate) installation: Option<&'a Installation>,
     pub(crate) speaker: Speaker,
     /// What the call's `Idempotency-Key` is derived from.
     pub(crate) name: &'a str,
+}
+
+/// JSON for a [`PartnerCall`]; numbers keep their digits.
+pub(crate) fn json_text<T: Serialize>(body: &T) -> Result<String, Refusal> {
+    serde_json::to_string(body).map_err(|error| Refusal::internal(format!("the body is no JSON: {error}")))
+}
+
+/// The person who installed it.
+pub(crate) fn installer(row: &Installation) -> Speaker {
+    let member = row.members.get(&row.user_id);
+    Speaker::User {
+        id: row.user_id.clone(),
+        role: member.map_or(Role::Admin, |member| member.role),
+        email: member.map(|member| member.email.clone()).unwrap_or_default(),
+    }
 }
 
 /// A header value from text that is known to fit; empty if it does not.
@@ -150,7 +166,7 @@ impl Inner {
         if call.method != Method::GET {
             headers.insert("idempotency-key", header_value(&self.idempotency_key(call.name)));
         }
-        let body = call.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let body = call.body.map(Bytes::from).unwrap_or_default();
         if !body.is_empty() {
             headers.insert("content-type", HeaderValue::from_static("application/json"));
         }

@@ -1,11 +1,14 @@
-//! How the simulator says no: Vercel's error envelope, with the rule in the message (spec G).
+//! How the simulator says no: Vercel's error envelope (spec G). On Vercel's face the message begins with the
+//! rule that was broken (`rules`); the control face explains itself freely.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-/// A refused call. The message names the rule it comes from: `spec A.13: eod is older than 24 h`.
+use crate::rules::Rule;
+
+/// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -18,42 +21,26 @@ impl Refusal {
         Self { status, code, message: message.into() }
     }
 
+    /// A rule was broken; the message begins with its id.
+    pub(crate) fn by(rule: Rule, message: String) -> Self {
+        let status = rule.status();
+        Self { status, code: code_of(status), message }
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
-    }
-
-    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-    }
-
-    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    pub(crate) fn method(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_unknown", message)
-    }
-
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
-    pub(crate) fn gone(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::GONE, "gone", message)
-    }
-
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_request", message)
-    }
-
-    /// A limit of the simulator, not a rule of Vercel's.
-    pub(crate) fn limit(rows: &str, most: usize) -> Self {
-        let why = format!("the simulator keeps at most {most} {rows} of an installation");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", why)
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -64,13 +51,26 @@ impl Refusal {
         Self::new(StatusCode::BAD_GATEWAY, "partner_failed", message)
     }
 
-    pub(crate) fn missing(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", format!("the simulator does not have {what} yet"))
-    }
-
     /// The envelope `{"error": {"code", "message"}}`.
     pub(crate) fn response(&self) -> Response<Bytes> {
         json_response(self.status, &json!({ "error": { "code": self.code, "message": self.message } }))
+    }
+}
+
+/// The code that goes with a status (spec G; the last four are not documented).
+pub(crate) fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_unknown",
+        429 => "rate_limited",
+        500.. => "internal_server_error",
+        409 => "conflict",
+        410 => "gone",
+        412 => "precondition_failed",
+        422 => "unprocessable_entity",
+        _ => "bad_request",
     }
 }
 

@@ -27,10 +27,6 @@ impl<R: Row> Table<R> {
         Self { name, rows: BTreeMap::new(), due: BTreeSet::new(), dirty: BTreeSet::new() }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
     pub(crate) fn get(&self, key: &str) -> Option<&R> {
         self.rows.get(key)
     }

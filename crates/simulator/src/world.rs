@@ -15,8 +15,8 @@ use crate::derive::Seed;
 use crate::faults::ArmedFault;
 use crate::journal::{Journal, JournalError, replay};
 use crate::model::{
-    Control, Cron, Delivery, Event, Installation, Interim, Invoice, Meta, Partner, Reread, Resource, SecretDigest,
-    SignOn, StoredBalance, Token,
+    Action, Config, Connection, Control, Cron, Delivery, Event, Installation, Interim, Invoice, Item, Meta, Partner,
+    Purchase, Reread, Resource, SecretDigest, SignOn, StoredBalance, Token,
 };
 use crate::refusal::Refusal;
 use crate::table::Table;
@@ -24,154 +24,73 @@ use crate::table::Table;
 /// The key of the one row of [`Meta`] and of [`Partner`].
 const ONE: &str = "one";
 
-/// Vercel's state.
-pub(crate) struct World {
-    pub(crate) seed: Arc<Seed>,
-    meta: Table<Meta>,
-    partner: Table<Partner>,
-    pub(crate) crons: Table<Cron>,
-    pub(crate) installations: Table<Installation>,
-    pub(crate) tokens: Table<Token>,
-    pub(crate) resources: Table<Resource>,
-    pub(crate) secrets: Table<SecretDigest>,
-    pub(crate) interim: Table<Interim>,
-    pub(crate) balances: Table<StoredBalance>,
-    pub(crate) invoices: Table<Invoice>,
-    pub(crate) events: Table<Event>,
-    pub(crate) rereads: Table<Reread>,
-    pub(crate) deliveries: Table<Delivery>,
-    pub(crate) codes: Table<SignOn>,
-    pub(crate) refreshes: Table<SignOn>,
-    pub(crate) controls: Table<Control>,
-    pub(crate) faults: Table<ArmedFault>,
+/// The tables of [`World`], each by its name in the journal.
+macro_rules! tables {
+    ($($name:ident: $row:ty,)*) => {
+        /// Vercel's state.
+        pub(crate) struct World {
+            pub(crate) seed: Arc<Seed>,
+            $(pub(crate) $name: Table<$row>,)*
+        }
+
+        impl World {
+            fn new(seed: Seed) -> Self {
+                Self { seed: Arc::new(seed), $($name: Table::new(stringify!($name)),)* }
+            }
+
+            /// Takes one put from the journal; `false` if it makes no sense.
+            fn load(&mut self, table: &str, key: &str, row: &str) -> bool {
+                match table {
+                    $(stringify!($name) => self.$name.load(key, row).is_ok(),)*
+                    _ => false,
+                }
+            }
+
+            fn is_changed(&self) -> bool {
+                $(self.$name.is_changed())||*
+            }
+
+            fn drain(&mut self) -> Result<Vec<String>, serde_json::Error> {
+                let mut line = Vec::new();
+                $(self.$name.drain(&mut line)?;)*
+                Ok(line)
+            }
+
+            fn dump(&self) -> Result<Vec<String>, serde_json::Error> {
+                let mut lines = Vec::new();
+                $(self.$name.dump(&mut lines)?;)*
+                Ok(lines)
+            }
+        }
+    };
 }
 
-/// Does the same to every table.
-macro_rules! each_table {
-    ($world:expr, |$table:ident| $do:expr) => {{
-        let world = $world;
-        {
-            let $table = &mut world.meta;
-            $do
-        }
-        {
-            let $table = &mut world.partner;
-            $do
-        }
-        {
-            let $table = &mut world.crons;
-            $do
-        }
-        {
-            let $table = &mut world.installations;
-            $do
-        }
-        {
-            let $table = &mut world.tokens;
-            $do
-        }
-        {
-            let $table = &mut world.resources;
-            $do
-        }
-        {
-            let $table = &mut world.secrets;
-            $do
-        }
-        {
-            let $table = &mut world.interim;
-            $do
-        }
-        {
-            let $table = &mut world.balances;
-            $do
-        }
-        {
-            let $table = &mut world.invoices;
-            $do
-        }
-        {
-            let $table = &mut world.events;
-            $do
-        }
-        {
-            let $table = &mut world.rereads;
-            $do
-        }
-        {
-            let $table = &mut world.deliveries;
-            $do
-        }
-        {
-            let $table = &mut world.codes;
-            $do
-        }
-        {
-            let $table = &mut world.refreshes;
-            $do
-        }
-        {
-            let $table = &mut world.controls;
-            $do
-        }
-        {
-            let $table = &mut world.faults;
-            $do
-        }
-    }};
+tables! {
+    meta: Meta,
+    partner: Partner,
+    crons: Cron,
+    installations: Installation,
+    tokens: Token,
+    resources: Resource,
+    secrets: SecretDigest,
+    interim: Interim,
+    balances: StoredBalance,
+    invoices: Invoice,
+    purchases: Purchase,
+    items: Item,
+    configs: Config,
+    actions: Action,
+    connections: Connection,
+    events: Event,
+    rereads: Reread,
+    deliveries: Delivery,
+    codes: SignOn,
+    refreshes: SignOn,
+    controls: Control,
+    faults: ArmedFault,
 }
 
 impl World {
-    fn new(seed: Seed) -> Self {
-        Self {
-            seed: Arc::new(seed),
-            meta: Table::new("meta"),
-            partner: Table::new("partner"),
-            crons: Table::new("crons"),
-            installations: Table::new("installations"),
-            tokens: Table::new("tokens"),
-            resources: Table::new("resources"),
-            secrets: Table::new("secrets"),
-            interim: Table::new("interim"),
-            balances: Table::new("balances"),
-            invoices: Table::new("invoices"),
-            events: Table::new("events"),
-            rereads: Table::new("rereads"),
-            deliveries: Table::new("deliveries"),
-            codes: Table::new("codes"),
-            refreshes: Table::new("refreshes"),
-            controls: Table::new("controls"),
-            faults: Table::new("faults"),
-        }
-    }
-
-    /// Takes one put from the journal; `false` if it makes no sense.
-    fn load(&mut self, table: &str, key: &str, row: &str) -> bool {
-        let mut good = false;
-        each_table!(self, |it| if it.name() == table {
-            good = it.load(key, row).is_ok();
-        });
-        good
-    }
-
-    fn is_changed(&mut self) -> bool {
-        let mut changed = false;
-        each_table!(self, |it| changed |= it.is_changed());
-        changed
-    }
-
-    fn drain(&mut self) -> Result<Vec<String>, serde_json::Error> {
-        let mut line = Vec::new();
-        each_table!(self, |it| it.drain(&mut line)?);
-        Ok(line)
-    }
-
-    fn dump(&mut self) -> Result<Vec<String>, serde_json::Error> {
-        let mut lines = Vec::new();
-        each_table!(self, |it| it.dump(&mut lines)?);
-        Ok(lines)
-    }
-
     pub(crate) fn partner(&self) -> Option<&Partner> {
         self.partner.get(ONE)
     }

@@ -25,12 +25,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-use crate::control::installations::installer;
 use crate::control::{Act, Answer};
 use crate::json::{lenient, present};
 use crate::keys::{KEY_ID, Signature, Speaker};
 use crate::model::{Installation, Role};
-use crate::partner::{Outgoing, add_headers, header_value};
+use crate::partner::{Outgoing, add_headers, header_value, installer};
 use crate::refusal::{Refusal, json_response};
 
 /// How long the provider may take.

@@ -15,7 +15,7 @@ use crate::engine::webhooks;
 use crate::face;
 use crate::keys::Speaker;
 use crate::model::{Installation, InvoiceState, Life, Member, Payment, Role};
-use crate::partner::{PartnerCall, Reply, ReplyView};
+use crate::partner::{PartnerCall, Reply, ReplyView, installer};
 use crate::refusal::{Refusal, json_response};
 
 /// The installation, while a customer can still act in it.
@@ -26,16 +26,6 @@ pub(crate) fn live(simulator: &Inner, id: &str) -> Result<Installation, Refusal>
         Ok(row)
     } else {
         Err(Refusal::conflict(format!("installation {id:?} is uninstalled")))
-    }
-}
-
-/// The person who installed it.
-pub(crate) fn installer(row: &Installation) -> Speaker {
-    let member = row.members.get(&row.user_id);
-    Speaker::User {
-        id: row.user_id.clone(),
-        role: member.map_or(Role::Admin, |member| member.role),
-        email: member.map(|member| member.email.clone()).unwrap_or_default(),
     }
 }
 
@@ -53,7 +43,7 @@ pub(crate) fn partner_answer(reply: &Reply) -> Response<bytes::Bytes> {
     response
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstallBody {
     #[serde(default)]
@@ -62,10 +52,16 @@ pub(crate) struct InstallBody {
     policies: Option<BTreeMap<String, String>>,
 }
 
+/// The id of the installation that a call makes.
+pub(crate) fn derived_id(act: &Act<'_>) -> String {
+    let seed = act.simulator.store.read(|world| world.seed.clone());
+    format!("icfg_{}", seed.letters(&format!("installation/{}", act.name), 24))
+}
+
 fn new_installation(act: &Act<'_>, role: Role) -> Installation {
     let simulator = act.simulator;
     let seed = simulator.store.read(|world| world.seed.clone());
-    let id = format!("icfg_{}", seed.letters(&format!("installation/{}", act.name), 24));
+    let id = derived_id(act);
     let user_id = seed.hex(&format!("user/{id}"), 24);
     let email = format!("customer-{}@example.com", seed.hex(&format!("email/{id}"), 8));
     Installation {
@@ -120,7 +116,14 @@ pub(crate) async fn install(act: &Act<'_>, body: InstallBody) -> Answer {
     let path = format!("/v1/installations/{}", row.id);
     let (method, speaker, name) = (Method::PUT, installer(&row), act.name.as_str());
     let reply = simulator
-        .call_partner(PartnerCall { method, path, body: Some(payload), installation: Some(&row), speaker, name })
+        .call_partner(PartnerCall {
+            method,
+            path,
+            body: Some(payload.to_string()),
+            installation: Some(&row),
+            speaker,
+            name,
+        })
         .await?;
     if !reply.is_success() {
         simulator.store.write(|world| {
@@ -149,7 +152,7 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(act: &Act<'_>, id: &str, body: ChangeBody) -> Answer {
     let simulator = act.simulator;
     let row = live(simulator, id)?;
-    let payload = Some(json!({ "billingPlanId": body.plan_id }));
+    let payload = Some(json!({ "billingPlanId": body.plan_id }).to_string());
     let (method, path, speaker) = (Method::PATCH, format!("/v1/installations/{id}"), installer(&row));
     let name = act.name.as_str();
     let reply = simulator
@@ -197,7 +200,7 @@ pub(crate) async fn uninstall(act: &Act<'_>, id: &str, body: UninstallBody) -> A
         None => live(simulator, id)?,
     };
     let speaker = if body.auth == Auth::User { installer(&row) } else { Speaker::System };
-    let payload = Some(json!({ "cascadeResourceDeletion": true }));
+    let payload = Some(json!({ "cascadeResourceDeletion": true }).to_string());
     let (method, path, name) = (Method::DELETE, format!("/v1/installations/{id}"), act.name.as_str());
     let reply = simulator
         .call_partner(PartnerCall { method, path, body: payload, installation: Some(&row), speaker, name })

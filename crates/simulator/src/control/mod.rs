@@ -11,9 +11,12 @@ mod clock;
 mod installations;
 mod members;
 mod partner;
+mod purchases;
 mod resources;
+mod seed;
 mod sso;
 mod state;
+mod transfers;
 mod webhooks;
 
 use std::sync::Arc;
@@ -66,7 +69,7 @@ impl Call {
 
 /// One control call being carried out.
 pub(crate) struct Act<'a> {
-    pub(crate) simulator: &'a Inner,
+    pub(crate) simulator: &'a Arc<Inner>,
     /// What ids and keys are derived from: the same for a repeat.
     pub(crate) name: String,
     key: Option<String>,
@@ -107,7 +110,7 @@ pub(crate) async fn answer(simulator: Arc<Inner>, request: Request) -> Response<
     result.unwrap_or_else(|refusal| refusal.response()).map(Body::from)
 }
 
-async fn carry_out(simulator: &Inner, call: &Call) -> Answer {
+async fn carry_out(simulator: &Arc<Inner>, call: &Call) -> Answer {
     if call.method == Method::GET {
         return show(simulator, call).await;
     }
@@ -232,9 +235,9 @@ async fn act(act: &Act<'_>, call: &Call) -> Answer {
         ("DELETE", ["installations", id, "resources", rid]) => resources::delete(act, id, rid).await,
         ("POST", ["installations", id, "secrets", "rotate"]) => resources::rotate(act, id, call.read()?).await,
         ("POST", ["installations", id, "payment"]) => installations::payment(act, id, &call.read()?),
-        ("POST", ["installations", _, "purchases"]) => Err(Refusal::missing("purchases")),
-        ("POST", ["transfers"]) => Err(Refusal::missing("transfers")),
-        ("POST", ["seed"]) => Err(Refusal::missing("seeding many installations")),
+        ("POST", ["installations", id, "purchases"]) => purchases::buy(act, id, call.read()?).await,
+        ("POST", ["transfers"]) => transfers::transfer(act, call.read()?).await,
+        ("POST", ["seed"]) => seed::seed(act, call.read()?).await,
         ("POST", ["members"]) => members::change(act, &call.read()?),
         ("POST", ["calls"]) => calls::call(act, call.read()?).await,
         ("POST", ["sso"]) => sso::open(act, &call.read()?),

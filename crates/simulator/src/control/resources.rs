@@ -2,21 +2,17 @@
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value, json};
+use serde_json::json;
 
 use crate::Inner;
-use crate::control::installations::{installer, live, partner_answer};
+use crate::control::installations::{live, partner_answer};
 use crate::control::{Act, Answer, partner_refused};
 use crate::engine::rereads::ResourceAnswer;
-use crate::engine::{plans, secrets};
-use crate::face;
-use crate::model::{Installation, Resource};
-use crate::partner::{PartnerCall, Reply, ReplyView};
+use crate::engine::{resources, secrets};
+use crate::model::{Installation, Ownership, ROWS_EACH_MAX, Resource};
+use crate::partner::{PartnerCall, Reply, ReplyView, installer, json_text};
 use crate::refusal::{Refusal, json_response};
-use crate::wire::{LIST_ITEMS_MAX, Secret, Status};
-
-/// The most resources of an installation: what the provider states as its limit, and a bit.
-const RESOURCES_MAX: usize = LIST_ITEMS_MAX;
+use crate::wire::{Number, Open, ProtocolSettings, Secret, Status};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,7 +21,43 @@ pub(crate) struct ProvisionBody {
     plan_id: String,
     name: String,
     #[serde(default)]
-    metadata: Map<String, Value>,
+    metadata: Open,
+    /// From a Deploy Button.
+    external_id: Option<String>,
+    /// With an `edgeConfigId` the customer has enabled config sync (spec A.22).
+    protocol_settings: Option<ProtocolSettings>,
+}
+
+impl ProvisionBody {
+    /// Without anything that a customer may leave out.
+    pub(crate) fn plain(product_id: &str, plan_id: &str, name: &str) -> Self {
+        Self {
+            product_id: product_id.to_owned(),
+            plan_id: plan_id.to_owned(),
+            name: name.to_owned(),
+            metadata: Open::default(),
+            external_id: None,
+            protocol_settings: None,
+        }
+    }
+}
+
+/// The body of B.6 and B.8.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing_plan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Open>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol_settings: Option<ProtocolSettings>,
 }
 
 /// Calls the Partner API as the installer.
@@ -34,7 +66,7 @@ async fn call(
     row: &Installation,
     method: Method,
     rest: &str,
-    body: Option<Value>,
+    body: Option<String>,
 ) -> Result<Reply, Refusal> {
     let path = format!("/v1/installations/{}/resources{rest}", row.id);
     let (speaker, name) = (installer(row), act.name.as_str());
@@ -54,16 +86,18 @@ struct Provisioned {
 pub(crate) async fn provision(act: &Act<'_>, id: &str, body: ProvisionBody) -> Answer {
     let simulator = act.simulator;
     let row = live(simulator, id)?;
-    if simulator.store.read(|world| world.resources.under(&format!("{id}/")).count()) >= RESOURCES_MAX {
-        return Err(Refusal::conflict(format!("an installation has at most {RESOURCES_MAX} resources")));
+    if simulator.store.read(|world| world.resources.under(&format!("{id}/")).count()) >= ROWS_EACH_MAX {
+        return Err(Refusal::conflict(format!("an installation has at most {ROWS_EACH_MAX} resources")));
     }
-    let payload = json!({
-        "productId": body.product_id,
-        "name": body.name,
-        "metadata": body.metadata,
-        "billingPlanId": body.plan_id,
-    });
-    let reply = call(act, &row, Method::POST, "", Some(payload)).await?;
+    let payload = Payload {
+        billing_plan_id: Some(body.plan_id),
+        external_id: body.external_id,
+        metadata: Some(body.metadata),
+        name: Some(body.name),
+        product_id: Some(body.product_id),
+        protocol_settings: body.protocol_settings.clone(),
+    };
+    let reply = call(act, &row, Method::POST, "", Some(json_text(&payload)?)).await?;
     if !reply.is_success() {
         return Ok(partner_refused("spec B.6", &reply));
     }
@@ -71,13 +105,24 @@ pub(crate) async fn provision(act: &Act<'_>, id: &str, body: ProvisionBody) -> A
     answer.check("spec B.6", &row)?;
     let missing = || Refusal::partner("spec B.6: the provider's answer has no secrets");
     let values = answer.secrets.clone().ok_or_else(missing)?;
-    secrets::check("spec B.6", &values).map_err(|refusal| Refusal::partner(refusal.message))?;
+    check_secrets("spec B.6", &values)?;
     let resource_id = answer.id.clone();
-    record(act, &row, answer, &values)?;
+    record(act, &row, answer, &values, body.protocol_settings)?;
     Ok(json_response(StatusCode::CREATED, &Provisioned { partner: reply.view(), resource_id, secrets: values }))
 }
 
-fn record(act: &Act<'_>, row: &Installation, answer: ResourceAnswer, values: &[Secret]) -> Result<(), Refusal> {
+/// The provider's secrets are held to the same rules as in A.18.
+fn check_secrets(rule: &str, values: &[Secret]) -> Result<(), Refusal> {
+    secrets::check(values).map_err(|refusal| Refusal::partner(format!("{rule}: {}", refusal.message)))
+}
+
+fn record(
+    act: &Act<'_>,
+    row: &Installation,
+    answer: ResourceAnswer,
+    values: &[Secret],
+    chosen: Option<ProtocolSettings>,
+) -> Result<(), Refusal> {
     let now = act.simulator.now();
     act.simulator.store.write(|world| {
         let key = format!("{}/{}", row.id, answer.id);
@@ -96,12 +141,12 @@ fn record(act: &Act<'_>, row: &Installation, answer: ResourceAnswer, values: &[S
             product_id: answer.product_id.clone(),
             name: String::new(),
             status: Status::Ready,
-            metadata: Map::new(),
+            metadata: Open::default(),
             billing_plan: None,
             plans: Vec::new(),
             notification: None,
-            protocol_settings: None,
-            ownership: "owned".to_owned(),
+            protocol_settings: chosen,
+            ownership: Ownership::Owned,
             extras: None,
             made_by: act.name.clone(),
             created_at: now,
@@ -124,45 +169,59 @@ fn exists(simulator: &Inner, id: &str, resource_id: &str) -> Result<(), Refusal>
 pub(crate) struct ChangeBody {
     plan_id: Option<String>,
     name: Option<String>,
-    metadata: Option<Map<String, Value>>,
+    metadata: Option<Open>,
+    protocol_settings: Option<ProtocolSettings>,
 }
 
 /// B.8.
 pub(crate) async fn change(act: &Act<'_>, id: &str, resource_id: &str, body: ChangeBody) -> Answer {
     let row = live(act.simulator, id)?;
     exists(act.simulator, id, resource_id)?;
-    let mut payload = Map::new();
-    payload.extend(body.plan_id.map(|plan| ("billingPlanId".to_owned(), json!(plan))));
-    payload.extend(body.name.map(|name| ("name".to_owned(), json!(name))));
-    payload.extend(body.metadata.map(|metadata| ("metadata".to_owned(), json!(metadata))));
-    let reply = call(act, &row, Method::PATCH, &format!("/{resource_id}"), Some(payload.into())).await?;
+    let payload = Payload {
+        billing_plan_id: body.plan_id,
+        metadata: body.metadata,
+        name: body.name,
+        protocol_settings: body.protocol_settings.clone(),
+        ..Payload::default()
+    };
+    let reply = call(act, &row, Method::PATCH, &format!("/{resource_id}"), Some(json_text(&payload)?)).await?;
     if reply.is_success() {
         let answer: ResourceAnswer = reply.read("spec B.8")?;
         answer.check("spec B.8", &row)?;
         let now = act.simulator.now();
         act.simulator.store.write(|world| {
-            world.resources.update(&format!("{id}/{resource_id}"), |row| answer.apply(row, now));
+            world.resources.update(&format!("{id}/{resource_id}"), |row| {
+                if let Some(chosen) = body.protocol_settings {
+                    row.protocol_settings = Some(chosen.over(row.protocol_settings.as_ref()));
+                }
+                answer.apply(row, now);
+            });
             Ok(())
         })?;
     }
     Ok(partner_answer(&reply))
 }
 
-/// B.9.
+/// B.9; the provider of a linked resource is not asked (spec D.6).
 pub(crate) async fn delete(act: &Act<'_>, id: &str, resource_id: &str) -> Answer {
     let row = live(act.simulator, id)?;
-    let key = format!("{id}/{resource_id}");
-    if act.simulator.store.read(|world| world.resources.get(&key).is_none()) {
-        return Err(Refusal::not_found(format!("{id:?} has no resource {resource_id:?}")));
+    let ownership = act.simulator.store.read(|world| {
+        let none = || Refusal::not_found(format!("{id:?} has no resource {resource_id:?}"));
+        world.resources.get(&format!("{id}/{resource_id}")).map(|row| row.ownership).ok_or_else(none)
+    })?;
+    let remove = || {
+        act.simulator.store.write(|world| {
+            resources::remove(world, id, resource_id, act.simulator.now());
+            Ok(())
+        })
+    };
+    if ownership == Ownership::Linked {
+        remove()?;
+        return Ok(json_response(StatusCode::OK, &json!({ "partner": null })));
     }
     let reply = call(act, &row, Method::DELETE, &format!("/{resource_id}"), None).await?;
     if reply.is_success() {
-        let now = act.simulator.now();
-        act.simulator.store.write(|world| {
-            face::remove(world, id, resource_id, now);
-            world.resources.update(&key, |row| plans::end(&mut row.plans, now));
-            Ok(())
-        })?;
+        remove()?;
     }
     Ok(partner_answer(&reply))
 }
@@ -173,6 +232,16 @@ pub(crate) struct RotateBody {
     resource_id: String,
     reason: Option<String>,
     delay_hours: Option<Number>,
+}
+
+/// The body of B.10.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RotatePayload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay_old_secrets_expiration_hours: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -189,16 +258,13 @@ pub(crate) async fn rotate(act: &Act<'_>, id: &str, body: RotateBody) -> Answer 
     let row = live(act.simulator, id)?;
     let resource_id = body.resource_id;
     exists(act.simulator, id, &resource_id)?;
-    let mut payload = Map::new();
-    payload.extend(body.reason.map(|reason| ("reason".to_owned(), json!(reason))));
-    payload.extend(body.delay_hours.map(|hours| ("delayOldSecretsExpirationHours".to_owned(), json!(hours))));
+    let payload = RotatePayload { delay_old_secrets_expiration_hours: body.delay_hours, reason: body.reason };
     let rest = format!("/{resource_id}/secrets/rotate");
-    let reply = call(act, &row, Method::POST, &rest, Some(payload.into())).await?;
+    let reply = call(act, &row, Method::POST, &rest, Some(json_text(&payload)?)).await?;
     if reply.is_success() {
         let answer: RotateAnswer = reply.read("spec B.10")?;
         if answer.sync {
-            let failed = |refusal: Refusal| Refusal::partner(refusal.message);
-            secrets::check("spec B.10", &answer.secrets).map_err(failed)?;
+            check_secrets("spec B.10", &answer.secrets)?;
             let now = act.simulator.now();
             act.simulator.store.write(|world| {
                 secrets::set(world, (id, &resource_id), &answer.secrets, answer.partial, now);

@@ -1,8 +1,8 @@
 //! `GET /_sim/state`: Vercel's state, sorted by key, the same to the byte for the same history.
 //!
-//! One object with a section a kind: `balances`, `events` (what the provider told, A.7), `installations`,
-//! `interim`, `invoices`, `resources`, `secrets` (digests), `webhooks` (deliveries and their fate), and
-//! `now`. A page has [`PAGE_ROWS`] rows; `next` is the `cursor` of the next one, or null.
+//! One object with a section a kind: `actions` (of deployments), `balances`, `configs` (digests), `connections`,
+//! `events` (what the provider told, A.7), `installations`, `interim`, `invoices`, `items` (of experimentation),
+//! `purchases`, `resources`, `secrets` (digests), `webhooks` (deliveries and their fate), and `now`. A page has [`PAGE_ROWS`] rows; `next` is the `cursor` of the next one, or null.
 
 use std::collections::BTreeMap;
 
@@ -66,11 +66,16 @@ pub(crate) fn show(simulator: &Inner, installation: Option<String>, cursor: Opti
     let members = BTreeMap::new();
     let mut page = Page { installation, after, room: PAGE_ROWS, last: None, is_full: false, members };
     let result = simulator.store.read(|world| {
+        page.section("actions", &world.actions)?;
         page.section("balances", &world.balances)?;
+        page.section("configs", &world.configs)?;
+        page.section("connections", &world.connections)?;
         page.section("events", &world.events)?;
         page.section("installations", &world.installations)?;
         page.section("interim", &world.interim)?;
         page.section("invoices", &world.invoices)?;
+        page.section("items", &world.items)?;
+        page.section("purchases", &world.purchases)?;
         page.section("resources", &world.resources)?;
         page.section("secrets", &world.secrets)?;
         page.section("webhooks", &world.deliveries)?;

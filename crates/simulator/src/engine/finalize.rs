@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::later;
-use crate::engine::plans;
+use crate::engine::{plans, resources};
 use crate::model::{Installation, Life};
 use crate::world::World;
 
@@ -37,15 +37,8 @@ pub(crate) fn finalize_if_over(world: &mut World, id: &str, now: Timestamp) {
         plans::end(&mut row.plans, now);
     });
     let live = world.resources.under(&format!("{id}/")).filter(|(_, row)| row.deleted_at.is_none());
-    let live: Vec<String> = live.map(|(key, _)| key.clone()).collect();
-    for key in live {
-        world.resources.update(&key, |row| {
-            row.deleted_at = Some(now);
-            plans::end(&mut row.plans, now);
-        });
-    }
-    let mut secrets: Vec<String> = world.secrets.under(&format!("{id}/")).map(|(key, _)| key.clone()).collect();
-    for key in secrets.drain(..) {
-        world.secrets.remove(&key);
+    let live: Vec<String> = live.map(|(_, row)| row.id.clone()).collect();
+    for resource_id in live {
+        resources::remove(world, id, &resource_id, now);
     }
 }

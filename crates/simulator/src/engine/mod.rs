@@ -1,14 +1,16 @@
 //! What time does: everything that is due, in order, each step awaited before the next.
 //!
-//! The order at one instant is fixed: invoices, webhooks, re-reads, finalizations, crons, each by key; so
-//! the same calls give the same history. One loop serves the frozen clock, whose due work is done by the
+//! The order at one instant is fixed: invoices, webhooks, re-reads, purchases, finalizations, crons, each by
+//! key; so the same calls give the same history. One loop serves the frozen clock, whose due work is done by the
 //! control calls and by nobody else (between them nothing happens), and the running one, for which a
 //! background task sleeps until the next due instant.
 
 pub(crate) mod finalize;
 pub(crate) mod invoices;
 pub(crate) mod plans;
+pub(crate) mod purchases;
 pub(crate) mod rereads;
+pub(crate) mod resources;
 pub(crate) mod secrets;
 pub(crate) mod webhooks;
 
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::doors::{Sleeper as _, SystemSleeper};
 
@@ -42,6 +44,7 @@ pub(crate) enum Task {
     Invoice(String),
     Webhook(String),
     Reread(String),
+    Purchase(String),
     Finalization(String),
     Cron(String),
 }
@@ -51,9 +54,10 @@ fn first(world: &World) -> Option<(Timestamp, Task)> {
     let invoice = world.invoices.first_due().map(|(at, key)| (at, Task::Invoice(key.to_owned())));
     let webhook = world.deliveries.first_due().map(|(at, key)| (at, Task::Webhook(key.to_owned())));
     let reread = world.rereads.first_due().map(|(at, key)| (at, Task::Reread(key.to_owned())));
+    let purchase = world.purchases.first_due().map(|(at, key)| (at, Task::Purchase(key.to_owned())));
     let end = world.installations.first_due().map(|(at, key)| (at, Task::Finalization(key.to_owned())));
     let cron = world.crons.first_due().map(|(at, key)| (at, Task::Cron(key.to_owned())));
-    [invoice, webhook, reread, end, cron].into_iter().flatten().min()
+    [invoice, webhook, reread, purchase, end, cron].into_iter().flatten().min()
 }
 
 /// When try number `attempts + 1` is made of something first tried at `since`; `None` once it is given up.
@@ -109,6 +113,11 @@ impl Inner {
                 Task::Invoice(key) => self.store.write(|world| invoices::step(world, &key, self.now()))?,
                 Task::Webhook(key) => self.deliver(&key).await?,
                 Task::Reread(key) => self.reread(&key).await?,
+                Task::Purchase(key) => match self.provision_purchase(&key).await {
+                    // What the provider does wrong is noted with the purchase; only the journal's failure stops.
+                    Err(refusal) if refusal.status == StatusCode::INTERNAL_SERVER_ERROR => return Err(refusal),
+                    _ => {}
+                },
                 Task::Finalization(key) => self.store.write(|world| {
                     finalize::window_over(world, &key, self.now());
                     Ok(())

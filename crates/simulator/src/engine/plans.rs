@@ -17,8 +17,14 @@ pub(crate) fn note(spans: &mut Vec<PlanSpan>, plan: &Plan, now: Timestamp) {
         }
         last.to = Some(last.to.map_or(from, |to| to.min(from)));
     }
-    let (plan_id, plan_type) = (plan.id().to_owned(), plan.text("type").to_owned());
+    let (plan_id, plan_type) = (plan.id().to_owned(), plan.kind().to_owned());
     spans.push(PlanSpan { plan_id, plan_type, from, to: None });
+}
+
+/// Notes that `plan` applies from `now` on after a pause, of which nothing is forgotten.
+pub(crate) fn begin(spans: &mut Vec<PlanSpan>, plan: &Plan, now: Timestamp) {
+    let (plan_id, plan_type) = (plan.id().to_owned(), plan.kind().to_owned());
+    spans.push(PlanSpan { plan_id, plan_type, from: now, to: None });
 }
 
 /// Ends what is still active.
@@ -41,13 +47,11 @@ mod tests {
     use crate::wire::Datetime;
 
     fn plan(id: &str, effective: Option<&str>) -> Plan {
-        let mut map = serde_json::Map::new();
-        map.insert("id".into(), id.into());
-        map.insert("type".into(), "subscription".into());
+        let mut plan = serde_json::json!({ "id": id, "type": "subscription", "name": id });
         if let Some(at) = effective {
-            map.insert("effectiveDate".into(), at.into());
+            plan["effectiveDate"] = at.into();
         }
-        Plan(map)
+        serde_json::from_str(&plan.to_string()).unwrap()
     }
 
     fn at(day: i8) -> Timestamp {

@@ -3,7 +3,6 @@
 use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::Inner;
 use crate::engine::{next_try, plans};
@@ -11,7 +10,7 @@ use crate::keys::Speaker;
 use crate::model::{Installation, Life, Reread, Resource};
 use crate::partner::{PartnerCall, Reply};
 use crate::refusal::Refusal;
-use crate::wire::{Notification, Plan, Secret, Status};
+use crate::wire::{Notification, Open, Plan, ProtocolSettings, Secret, Status};
 use crate::world::World;
 
 /// What the provider says about a resource (spec B.6, B.7, B.8). Unknown keys are tolerated.
@@ -21,11 +20,11 @@ pub(crate) struct ResourceAnswer {
     pub(crate) id: String,
     pub(crate) product_id: String,
     pub(crate) name: String,
-    pub(crate) metadata: Map<String, Value>,
+    pub(crate) metadata: Open,
     pub(crate) status: Status,
     pub(crate) billing_plan: Option<Plan>,
     pub(crate) notification: Option<Notification>,
-    pub(crate) protocol_settings: Option<Value>,
+    pub(crate) protocol_settings: Option<ProtocolSettings>,
     pub(crate) secrets: Option<Vec<Secret>>,
 }
 
@@ -73,7 +72,11 @@ impl ResourceAnswer {
         row.metadata = self.metadata;
         row.billing_plan = self.billing_plan;
         row.notification = self.notification;
-        row.protocol_settings = self.protocol_settings;
+        // What the customer chose stays, unless the provider says otherwise.
+        row.protocol_settings = match self.protocol_settings {
+            Some(new) => Some(new.over(row.protocol_settings.as_ref())),
+            None => row.protocol_settings.take(),
+        };
     }
 }
 

@@ -7,21 +7,20 @@ use jiff::Timestamp;
 use crate::derive::digest;
 use crate::model::SecretDigest;
 use crate::refusal::Refusal;
-use crate::wire::{LIST_ITEMS_MAX, Secret};
+use crate::rules::{SECRET_NAME, SECRET_TWICE};
+use crate::wire::{Secret, bounded};
 use crate::world::World;
 
-/// Refuses a list that is too long or names a secret twice.
-pub(crate) fn check(rule: &str, secrets: &[Secret]) -> Result<(), Refusal> {
-    if secrets.len() > LIST_ITEMS_MAX {
-        return Err(Refusal::bad_request(format!("{rule}: more than {LIST_ITEMS_MAX} secrets")));
-    }
+/// Refuses a list that is too long, names nothing, or names a secret twice.
+pub(crate) fn check(secrets: &[Secret]) -> Result<(), Refusal> {
+    bounded("secrets", secrets)?;
     let mut names = BTreeSet::new();
     for secret in secrets {
-        if secret.name.is_empty() || secret.name.contains('/') {
-            return Err(Refusal::bad_request(format!("{rule}: a secret's name is empty or has a slash")));
+        if secret.name.is_empty() {
+            return Err(SECRET_NAME.refuse());
         }
         if !names.insert(&secret.name) {
-            return Err(Refusal::bad_request(format!("{rule}: secret {:?} is there twice", secret.name)));
+            return Err(SECRET_TWICE.because(format!("{:?}", secret.name)));
         }
     }
     Ok(())

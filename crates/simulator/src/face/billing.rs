@@ -9,11 +9,15 @@ use serde_json::value::RawValue;
 use crate::Inner;
 use crate::clock::later;
 use crate::engine::finalize::finalize_if_over;
+use crate::engine::purchases;
 use crate::face::installations::installation;
 use crate::face::{Answer, Call, authorize};
-use crate::model::{Interim, Life, ROWS_EACH_MAX, StoredBalance};
+use crate::model::{Interim, Life, ROWS_EACH_MAX};
 use crate::refusal::{Refusal, empty_response};
-use crate::wire::{Balance, Datetime, Discount, LIST_ITEMS_MAX, LineItem, Period, Usage, read};
+use crate::rules::{
+    A2_NOT_UNINSTALLING, A13_BODY, A13_END_OLD, A13_EOD, A13_EOD_OLD, A13_PERIOD, A17_BODY, LIMIT_ROWS,
+};
+use crate::wire::{Balance, Datetime, Discount, LineItem, Period, Usage, bounded, read};
 
 /// How old `eod` and `period.end` may be (spec A.13).
 const AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -23,7 +27,7 @@ pub(crate) fn finalize(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
         if installation(world, id)?.life != Life::Uninstalling {
-            return Err(Refusal::conflict("spec A.2: the installation is not being uninstalled"));
+            return Err(A2_NOT_UNINSTALLING.refuse());
         }
         world.installations.update(id, |row| row.no_more_invoices = true);
         finalize_if_over(world, id, call.now);
@@ -49,42 +53,35 @@ struct BillingObject {
     discounts: Vec<Discount>,
 }
 
-fn too_many(rule: &str) -> Refusal {
-    Refusal::bad_request(format!("{rule}: more than {LIST_ITEMS_MAX} entries"))
-}
-
 impl InterimBody {
     /// `LineItem[] | { items, discounts? }`, told apart before the numbers are read.
     fn billing(&self) -> Result<BillingObject, Refusal> {
         let text = self.billing.get();
         let billing = if text.starts_with('[') {
-            BillingObject { items: read("spec A.13: billing", text.as_bytes())?, discounts: Vec::new() }
+            BillingObject { items: read(A13_BODY, text.as_bytes())?, discounts: Vec::new() }
         } else {
-            read("spec A.13: billing", text.as_bytes())?
+            read(A13_BODY, text.as_bytes())?
         };
-        let is_long = |length: usize| length > LIST_ITEMS_MAX;
-        if is_long(billing.items.len()) || is_long(billing.discounts.len()) || is_long(self.usage.len()) {
-            return Err(too_many("spec A.13"));
-        }
+        bounded("billing", &billing.items)?;
+        bounded("discounts", &billing.discounts)?;
+        bounded("usage", &self.usage)?;
         Ok(billing)
     }
 
     fn check(&self, now: jiff::Timestamp) -> Result<(), Refusal> {
-        let wrong = |what: &str| Err(Refusal::bad_request(format!("spec A.13: {what}")));
         let is_old = |at: Datetime| later(at.0, AGE_MAX) < now;
-        if self.period.start >= self.period.end {
-            return wrong("period.start is not before period.end");
-        }
-        if self.eod < self.period.start || self.eod > self.period.end {
-            return wrong("eod is not within the period");
-        }
-        if is_old(self.eod) {
-            return wrong("eod is older than 24 h");
-        }
-        if is_old(self.period.end) {
-            return wrong("period.end is older than 24 h");
-        }
-        Ok(())
+        let broken = if self.period.start >= self.period.end {
+            A13_PERIOD
+        } else if self.eod < self.period.start || self.eod > self.period.end {
+            A13_EOD
+        } else if is_old(self.period.end) {
+            A13_END_OLD
+        } else if is_old(self.eod) {
+            A13_EOD_OLD
+        } else {
+            return Ok(());
+        };
+        Err(broken.because(format!("eod {}, period {} to {}, now {now}", self.eod, self.period.start, self.period.end)))
     }
 }
 
@@ -92,7 +89,7 @@ impl InterimBody {
 pub(crate) fn interim(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: InterimBody = read("spec A.13", &call.body)?;
+        let body: InterimBody = read(A13_BODY, &call.body)?;
         body.check(call.now)?;
         let BillingObject { items, discounts } = body.billing()?;
         let day = body.eod.0.to_zoned(TimeZone::UTC).date();
@@ -100,7 +97,7 @@ pub(crate) fn interim(simulator: &Inner, call: &Call, id: &str) -> Answer {
         let (timestamp, eod, period, usage) = (body.timestamp, body.eod, body.period, body.usage);
         let is_new = world.interim.get(&key).is_none();
         if is_new && world.interim.under(&format!("{id}/")).count() >= ROWS_EACH_MAX {
-            return Err(Refusal::limit("days of interim data", ROWS_EACH_MAX));
+            return Err(LIMIT_ROWS.because("days of interim data"));
         }
         if world.interim.get(&key).is_none_or(|row| row.timestamp <= timestamp) {
             let row = Interim { installation_id: id.to_owned(), timestamp, eod, period, items, discounts, usage };
@@ -122,20 +119,9 @@ struct BalanceBody {
 pub(crate) fn balance(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: BalanceBody = read("spec A.17", &call.body)?;
-        if body.balances.len() > LIST_ITEMS_MAX {
-            return Err(too_many("spec A.17"));
-        }
-        if world.balances.under(&format!("{id}/")).count() + body.balances.len() > ROWS_EACH_MAX + LIST_ITEMS_MAX {
-            return Err(Refusal::limit("balances", ROWS_EACH_MAX));
-        }
-        for balance in body.balances {
-            let key = format!("{id}/{}", balance.resource_id.as_deref().unwrap_or_default());
-            if world.balances.get(&key).is_none_or(|row| row.timestamp <= body.timestamp) {
-                let (installation_id, timestamp) = (id.to_owned(), body.timestamp);
-                world.balances.put(&key, StoredBalance { installation_id, timestamp, balance });
-            }
-        }
+        let body: BalanceBody = read(A17_BODY, &call.body)?;
+        bounded("balances", &body.balances)?;
+        purchases::record_balances(world, id, body.timestamp, body.balances, call.now)?;
         Ok(empty_response(StatusCode::CREATED))
     })
 }

@@ -8,13 +8,17 @@ use crate::Inner;
 use crate::derive::digest;
 use crate::face::{Answer, Call, authorize};
 use crate::model::Token;
-use crate::refusal::{Refusal, json_response};
+use crate::refusal::json_response;
+use crate::rules::{A5_BODY, A5_CLIENT, A5_MANY, A6_BODY, A6_CLIENT, A6_LAST, A6_TOKEN};
 use crate::wire::read;
 use crate::world::World;
 
 /// The scopes Vercel grants (spec B.2, observed).
 pub(crate) const SCOPES: [&str; 3] =
     ["read-write:marketplace", "read:integration-configuration", "read-write:integration-resource"];
+/// How many credentials of an installation may be alive. Vercel documents a 409 for A.5 and no figure; an answer
+/// that is lost leaves one behind that nobody knows, so the limit is far.
+pub(crate) const LIVE_CREDENTIALS_MAX: usize = 100;
 /// Ten years: a credential does not expire by itself (spec A).
 const EXPIRES_IN_SECONDS: u64 = 315_360_000;
 
@@ -26,15 +30,17 @@ pub(crate) fn grant(simulator: &Inner, world: &mut World, installation_id: &str,
     token
 }
 
-/// Checks the client's own credentials.
-pub(crate) fn check_client(simulator: &Inner, world: &World, id: Option<&str>, secret: &str) -> Result<(), Refusal> {
-    let none = || Refusal::conflict("no provider is registered; POST /_sim/partner first");
-    let partner = world.partner().ok_or_else(none)?;
-    let is_same = simulator.store.unseal(&partner.client_secret) == secret.as_bytes();
-    if !is_same || id.is_some_and(|id| id != partner.client_id) {
-        return Err(Refusal::forbidden("the client id or the client secret is wrong"));
-    }
-    Ok(())
+/// Whether these are the client's own credentials.
+pub(crate) fn is_client(simulator: &Inner, world: &World, id: Option<&str>, secret: &str) -> bool {
+    world.partner().is_some_and(|partner| {
+        let is_same = simulator.store.unseal(&partner.client_secret) == secret.as_bytes();
+        is_same && id.is_none_or(|id| id == partner.client_id)
+    })
+}
+
+/// How many credentials of an installation are alive.
+fn live(world: &World, id: &str) -> usize {
+    world.tokens.iter().filter(|(_, token)| token.installation_id == id && !token.revoked).count()
 }
 
 #[derive(Deserialize)]
@@ -48,8 +54,13 @@ struct RotateBody {
 pub(crate) fn rotate(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: RotateBody = read("spec A.5", &call.body)?;
-        check_client(simulator, world, body.client_id.as_deref(), &body.client_secret)?;
+        let body: RotateBody = read(A5_BODY, &call.body)?;
+        if !is_client(simulator, world, body.client_id.as_deref(), &body.client_secret) {
+            return Err(A5_CLIENT.refuse());
+        }
+        if live(world, id) >= LIVE_CREDENTIALS_MAX {
+            return Err(A5_MANY.refuse());
+        }
         let used = world.tokens.iter().filter(|(_, token)| token.installation_id == id).map(|(_, token)| token.number);
         let number = used.max().unwrap_or_default() + 1;
         let token = grant(simulator, world, id, number);
@@ -75,17 +86,17 @@ struct RevokeBody {
 pub(crate) fn revoke(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: RevokeBody = read("spec A.6", &call.body)?;
-        check_client(simulator, world, body.client_id.as_deref(), &body.client_secret)?;
+        let body: RevokeBody = read(A6_BODY, &call.body)?;
+        if !is_client(simulator, world, body.client_id.as_deref(), &body.client_secret) {
+            return Err(A6_CLIENT.refuse());
+        }
         let key = digest(&body.token);
         let own = world.tokens.get(&key).filter(|token| token.installation_id == id);
-        let none = || Refusal::bad_request("spec A.6: the token is none of this installation's");
-        if own.ok_or_else(none)?.revoked {
+        if own.ok_or_else(|| A6_TOKEN.refuse())?.revoked {
             return Ok(json_response(StatusCode::OK, &json!({ "revoked": true, "alreadyRevoked": true })));
         }
-        let live = world.tokens.iter().filter(|(_, token)| token.installation_id == id && !token.revoked).count();
-        if live < 2 {
-            return Err(Refusal::conflict("spec A.6: the last live credential cannot be revoked"));
+        if live(world, id) < 2 {
+            return Err(A6_LAST.refuse());
         }
         world.tokens.update(&key, |token| token.revoked = true);
         Ok(json_response(StatusCode::OK, &json!({ "revoked": true, "alreadyRevoked": false })))

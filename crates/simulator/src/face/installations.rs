@@ -10,12 +10,13 @@ use crate::face::{Answer, Call, authorize};
 use crate::json::present;
 use crate::model::{Event, HISTORY_MAX, Installation};
 use crate::refusal::{Refusal, empty_response, json_response};
+use crate::rules::{A1_BODY, A4_MEMBER, A7_BODY, A7_FIELDS, A7_RESOURCE, A7_TYPE, FINALIZED};
 use crate::wire::{NotificationChange, Plan, Status, read};
 use crate::world::World;
 
 /// The installation of a call that was authorized for it.
 pub(crate) fn installation<'a>(world: &'a World, id: &str) -> Result<&'a Installation, Refusal> {
-    world.installations.get(id).ok_or_else(|| Refusal::not_found("spec A: there is no such installation"))
+    world.installations.get(id).ok_or_else(|| FINALIZED.refuse())
 }
 
 #[derive(Default, Deserialize)]
@@ -32,7 +33,7 @@ struct UpdateBody {
 pub(crate) fn update(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: UpdateBody = if call.body.is_empty() { UpdateBody::default() } else { read("spec A.1", &call.body)? };
+        let body: UpdateBody = if call.body.is_empty() { UpdateBody::default() } else { read(A1_BODY, &call.body)? };
         world.installations.update(id, |row| {
             row.status = body.status.or(row.status);
             row.external_id = body.external_id.or(row.external_id.take());
@@ -79,8 +80,7 @@ pub(crate) fn account_of(row: &Installation) -> serde_json::Value {
 pub(crate) fn member(simulator: &Inner, call: &Call, id: &str, member_id: &str) -> Answer {
     simulator.store.read(|world| {
         authorize(world, call, id)?;
-        let none = || Refusal::not_found("spec A.4: the installation has no such member");
-        let member = installation(world, id)?.members.get(member_id).ok_or_else(none)?;
+        let member = installation(world, id)?.members.get(member_id).ok_or_else(|| A4_MEMBER.refuse())?;
         let body = json!({ "id": member_id, "role": member.role, "userEmail": member.email });
         Ok(json_response(StatusCode::OK, &body))
     })
@@ -105,16 +105,17 @@ struct EventFields {
 impl EventFields {
     /// The resource an event is about; `""` for the installation.
     fn subject(&self) -> Result<&str, Refusal> {
-        let wrong = |what: &str| Err(Refusal::bad_request(format!("spec A.7: {what}")));
         match (self.kind.as_str(), &self.resource_id) {
             ("installation.updated", None) if self.product_id.is_none() => Ok(""),
-            ("installation.updated", _) => wrong("installation.updated has neither resourceId nor productId"),
+            ("installation.updated", _) => {
+                Err(A7_FIELDS.because("installation.updated has neither resourceId nor productId"))
+            }
             ("resource.updated", Some(_)) if self.billing_plan_id.is_some() => {
-                wrong("resource.updated has no billingPlanId")
+                Err(A7_FIELDS.because("resource.updated has no billingPlanId"))
             }
             ("resource.updated", Some(id)) => Ok(id),
-            ("resource.updated", None) => wrong("resource.updated needs a resourceId"),
-            _ => wrong("the only types are installation.updated and resource.updated"),
+            ("resource.updated", None) => Err(A7_FIELDS.because("resource.updated needs a resourceId")),
+            (kind, _) => Err(A7_TYPE.because(format!("{kind:?}"))),
         }
     }
 }
@@ -123,11 +124,11 @@ impl EventFields {
 pub(crate) fn event(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let EventBody { event } = read("spec A.7", &call.body)?;
+        let EventBody { event } = read(A7_BODY, &call.body)?;
         let subject = event.subject()?.to_owned();
         let known = world.resources.get(&format!("{id}/{subject}")).is_some_and(|row| row.deleted_at.is_none());
         if !subject.is_empty() && !known {
-            return Err(Refusal::not_found("spec A.7: Vercel knows no such resource in this installation"));
+            return Err(A7_RESOURCE.refuse());
         }
         let key = format!("{id}/{}/{}/{subject}", call.now, event.kind);
         let row = Event {

@@ -11,13 +11,18 @@ use crate::engine::invoices::STEP;
 use crate::engine::plans::active;
 use crate::face::installations::installation;
 use crate::face::{Answer, Call, authorize};
-use crate::model::{Invoice, InvoiceState, Life, Payment, ROWS_EACH_MAX};
+use crate::model::{Invoice, InvoiceState, Life, Ownership, Payment, ROWS_EACH_MAX};
 use crate::refusal::{Refusal, empty_response, json_response};
-use crate::wire::{Datetime, Decimal, Discount, LIST_ITEMS_MAX, LineItem, Period, read};
+use crate::rules::{
+    A2_DECLARED, A14_BODY, A14_CENTS, A14_DATE, A14_EXTERNAL_ID, A14_FINAL, A14_LINKED, A14_NEGATIVE, A14_PERIOD,
+    A14_RULE_1, A14_RULE_2, A14_RULE_3, A14_RULE_5, A14_WINDOW, A15_INVOICE, A16_ACTION, A16_BODY, A16_CENTS,
+    A16_INVOICE, A16_REASON, A16_REQUESTED, A16_TOTAL, LIMIT_ROWS, Rule,
+};
+use crate::wire::{Datetime, Decimal, Discount, LineItem, Period, bounded, read};
 use crate::world::World;
 
 /// The most characters of an invoice's `externalId` and of a refund's reason.
-const TEXT_CHARS_MAX: usize = 1_024;
+pub(crate) const TEXT_CHARS_MAX: usize = 1_024;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -41,39 +46,27 @@ struct TestBody {
     result: Option<Payment>,
 }
 
-fn wrong<T>(what: impl std::fmt::Display) -> Result<T, Refusal> {
-    Err(Refusal::bad_request(format!("spec A.14: {what}")))
-}
-
 impl SubmitBody {
     /// sum(items.total) - sum(discounts.amount), in cents (spec F, Totals).
     fn total_cents(&self) -> Result<i128, Refusal> {
-        let cents = |amount: &Decimal| match amount.cents() {
-            Some(cents) => Ok(cents),
-            None => wrong("totals and discounts have two decimals (spec A, Decimal)"),
-        };
+        let cents = |amount: &Decimal| amount.cents().ok_or_else(|| A14_CENTS.refuse());
         let items = self.items.iter().map(|item| cents(&item.total)).sum::<Result<i128, _>>()?;
         let discounts = self.discounts.iter().map(|discount| cents(&discount.amount)).sum::<Result<i128, _>>()?;
-        if discounts > items {
-            wrong("the discounts are more than the items: a total is not negative")
-        } else {
-            Ok(items - discounts)
-        }
+        if discounts > items { Err(A14_NEGATIVE.refuse()) } else { Ok(items - discounts) }
     }
 
     fn check_shape(&self) -> Result<(), Refusal> {
-        if self.items.len() > LIST_ITEMS_MAX || self.discounts.len() > LIST_ITEMS_MAX {
-            return wrong(format!("more than {LIST_ITEMS_MAX} items"));
-        }
+        bounded("items", &self.items)?;
+        bounded("discounts", &self.discounts)?;
         if self.period.start >= self.period.end {
-            return wrong("period.start is not before period.end");
+            return Err(A14_PERIOD.refuse());
         }
         if self.invoice_date < self.period.start || self.invoice_date > self.period.end {
-            return wrong("invoiceDate is not within the period");
+            return Err(A14_DATE.refuse());
         }
         let is_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX);
         if is_long(&self.external_id) || self.external_id.as_deref() == Some("") {
-            return wrong("externalId is empty or too long");
+            return Err(A14_EXTERNAL_ID.refuse());
         }
         self.total_cents().map(|_| ())
     }
@@ -83,7 +76,7 @@ impl SubmitBody {
         let Some(wanted) = &self.external_id else { return Ok(()) };
         let mut invoices = world.invoices.under(&format!("{id}/"));
         if invoices.any(|(_, invoice)| !invoice.is_test && invoice.external_id.as_ref() == Some(wanted)) {
-            return Err(Refusal::conflict(format!("spec A.14 rule 5: externalId {wanted:?} is already used")));
+            return Err(A14_RULE_5.because(format!("{wanted:?}")));
         }
         Ok(())
     }
@@ -93,13 +86,13 @@ impl SubmitBody {
         let row = installation(world, id)?;
         let is_uninstalling = row.life == Life::Uninstalling;
         if self.is_final && !is_uninstalling {
-            return wrong("final is allowed only while the installation is being uninstalled");
+            return Err(A14_FINAL.refuse());
         }
         if is_uninstalling && row.no_more_invoices {
-            return Err(Refusal::conflict("spec A.2: the provider declared that no more invoices will come"));
+            return Err(A2_DECLARED.refuse());
         }
         if is_uninstalling && window_end(row).is_some_and(|end| call.now >= end) {
-            return Err(Refusal::conflict("spec F: the 24 h window for final invoices is over"));
+            return Err(A14_WINDOW.refuse());
         }
         Ok(())
     }
@@ -121,8 +114,11 @@ impl SubmitBody {
     fn check_plan(&self, world: &World, id: &str, resource_id: Option<&str>, plan_id: &str) -> Result<(), Refusal> {
         let span = if let Some(resource_id) = resource_id {
             let Some(resource) = world.resources.get(&format!("{id}/{resource_id}")) else {
-                return wrong(format!("rule 2: the installation has no resource {resource_id:?}"));
+                return Err(A14_RULE_2.because(format!("the installation has no resource {resource_id:?}")));
             };
+            if resource.ownership == Ownership::Linked {
+                return Err(A14_LINKED.because(format!("{resource_id:?}")));
+            }
             let of_installation = &installation(world, id)?.plans;
             active(&resource.plans, plan_id, &self.period).or_else(|| active(of_installation, plan_id, &self.period))
         } else {
@@ -133,10 +129,8 @@ impl SubmitBody {
         };
         let subject = resource_id.map_or_else(|| "this installation".to_owned(), |id| format!("resource {id:?}"));
         match span {
-            None => wrong(format!("rule 2: plan {plan_id:?} was not active on {subject} in the period")),
-            Some(span) if span.plan_type != "subscription" => {
-                wrong(format!("rule 3: plan {plan_id:?} is not a subscription"))
-            }
+            None => Err(A14_RULE_2.because(format!("plan {plan_id:?} on {subject}"))),
+            Some(span) if span.plan_type != "subscription" => Err(A14_RULE_3.because(format!("{plan_id:?}"))),
             Some(_) => Ok(()),
         }
     }
@@ -154,9 +148,7 @@ impl SubmitBody {
             |invoice: &Invoice| !invoice.is_test && invoice.period == self.period && invoice.items.iter().any(is_same);
         if resource_id.is_some() && world.invoices.under(&format!("{id}/")).any(|(_, invoice)| billed(invoice)) {
             let subject = resource_id.unwrap_or_default();
-            let what =
-                format!("spec A.14 rule 1: resource {subject:?}, plan {plan_id:?} and this period are billed already");
-            return Err(Refusal::conflict(what));
+            return Err(A14_RULE_1.because(format!("resource {subject:?}, plan {plan_id:?}")));
         }
         Ok(())
     }
@@ -202,7 +194,7 @@ impl SubmitBody {
 pub(crate) fn submit(simulator: &Inner, call: &Call, id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: SubmitBody = read("spec A.14", &call.body)?;
+        let body: SubmitBody = read(A14_BODY, &call.body)?;
         let checked = body.check(world, call, id);
         match (&body.test, checked) {
             (Some(TestBody { validate: Some(false), .. }), _) | (_, Ok(())) => {}
@@ -214,7 +206,7 @@ pub(crate) fn submit(simulator: &Inner, call: &Call, id: &str) -> Answer {
             (None, Err(refusal)) => return Err(refusal),
         }
         if world.invoices.under(&format!("{id}/")).count() >= ROWS_EACH_MAX {
-            return Err(Refusal::limit("invoices", ROWS_EACH_MAX));
+            return Err(LIMIT_ROWS.because("invoices"));
         }
         let total = Decimal::from_cents(body.total_cents()?);
         let (is_final, is_test) = (body.is_final, body.test.is_some());
@@ -266,16 +258,15 @@ struct InvoiceView<'a> {
     paid_at: Option<jiff::Timestamp>,
 }
 
-fn find<'a>(world: &'a World, rule: &str, id: &str, invoice_id: &str) -> Result<&'a Invoice, Refusal> {
-    let row = world.invoices.get(&format!("{id}/{invoice_id}"));
-    row.ok_or_else(|| Refusal::not_found(format!("{rule}: the installation has no such invoice")))
+fn find<'a>(world: &'a World, rule: Rule, id: &str, invoice_id: &str) -> Result<&'a Invoice, Refusal> {
+    world.invoices.get(&format!("{id}/{invoice_id}")).ok_or_else(|| rule.refuse())
 }
 
 /// A.15.
 pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) -> Answer {
     simulator.store.read(|world| {
         authorize(world, call, id)?;
-        let row = find(world, "spec A.15", id, invoice_id)?;
+        let row = find(world, A15_INVOICE, id, invoice_id)?;
         let view = InvoiceView {
             invoice_id,
             state: row.state,
@@ -310,22 +301,21 @@ struct RefundBody {
 pub(crate) fn refund(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) -> Answer {
     simulator.store.write(|world| {
         authorize(world, call, id)?;
-        let body: RefundBody = read("spec A.16", &call.body)?;
-        let bad = |what: &str| Err(Refusal::bad_request(format!("spec A.16: {what}")));
-        let row = find(world, "spec A.16", id, invoice_id)?;
+        let body: RefundBody = read(A16_BODY, &call.body)?;
+        let row = find(world, A16_INVOICE, id, invoice_id)?;
         if body.action != "refund" {
-            return bad("the only action is refund");
+            return Err(A16_ACTION.because(format!("{:?}", body.action)));
         }
         if body.reason.trim().is_empty() || body.reason.chars().count() > TEXT_CHARS_MAX {
-            return bad("a refund needs a reason");
+            return Err(A16_REASON.refuse());
         }
         if row.state == InvoiceState::RefundRequested {
-            return Err(Refusal::conflict("spec A.16: a refund of this invoice is already requested"));
+            return Err(A16_REQUESTED.refuse());
         }
-        let Some(cents) = body.total.cents() else { return bad("total has two decimals (spec A, Decimal)") };
+        let cents = body.total.cents().ok_or_else(|| A16_CENTS.refuse())?;
         let given = row.refund_total.as_ref().and_then(Decimal::cents).unwrap_or_default();
         if given + cents > row.total.cents().unwrap_or_default() {
-            return bad("the refunds are more than the invoice's total");
+            return Err(A16_TOTAL.refuse());
         }
         world.invoices.update(&format!("{id}/{invoice_id}"), |row| {
             row.state = InvoiceState::RefundRequested;

@@ -3,12 +3,22 @@
 #![allow(clippy::similar_names, reason = "state and status are the field's own words")]
 
 mod control;
+mod experimentation;
 mod faults;
+mod import;
 mod invoices;
+mod operations;
+mod page;
 mod partner;
+mod purchases;
+mod rows;
 mod rules;
+mod scene;
+mod seed;
 mod stage;
 mod store;
+mod table;
 mod time;
 mod tokens;
+mod transfers;
 mod vercel;

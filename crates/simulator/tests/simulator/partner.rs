@@ -128,10 +128,18 @@ impl FakePartner {
     }
 }
 
-/// A plan; those whose ids begin with `credit` are prepaid.
+/// A plan; those whose ids begin with `credit` are prepaid, and `credit-auto` buys itself.
 pub(crate) fn plan(id: &str) -> Value {
     let kind = if id.starts_with("credit") { "prepayment" } else { "subscription" };
-    json!({ "id": id, "type": kind, "name": id, "description": "a plan", "scope": "resource", "paymentMethodRequired": false })
+    let mut plan = json!({
+        "id": id, "type": kind, "name": id, "description": "a plan", "scope": "resource", "paymentMethodRequired": false,
+    });
+    if id == "credit-auto" {
+        plan["minimumAmount"] = json!("10.00");
+        plan["maximumAmount"] = json!("100.00");
+        plan["maximumAmountAutoPurchasePerPeriod"] = json!("25.00");
+    }
+    plan
 }
 
 async fn answer(State(partner): State<FakePartner>, request: Request) -> Response {
@@ -158,8 +166,10 @@ fn usual(partner: &FakePartner, seen: &Seen) -> (u16, Value) {
     let segments: Vec<&str> = seen.path.trim_matches('/').split('/').collect();
     let missing = (404, json!({ "error": { "code": "not_found", "message": "unknown" } }));
     match (seen.method.as_str(), segments.as_slice()) {
-        ("PUT" | "PATCH" | "GET", ["v1", "installations", _]) => (200, json!({})),
-        ("DELETE", ["v1", "installations", ..]) => (204, Value::Null),
+        ("PUT" | "PATCH" | "GET", ["v1", "installations", _])
+        | ("GET", ["v1", "installations", _, "resource-transfer-requests", _, "verify"]) => (200, json!({})),
+        ("DELETE", ["v1", "installations", ..])
+        | ("POST", ["v1", "installations", _, "resource-transfer-requests", _, "accept"]) => (204, Value::Null),
         ("POST", ["v1", "installations", _, "resources"]) => {
             (200, partner.provision(&seen.json(), seen.header("idempotency-key")))
         }
@@ -171,6 +181,12 @@ fn usual(partner: &FakePartner, seen: &Seen) -> (u16, Value) {
         }
         ("POST", ["v1", "installations", _, "resources", _, "secrets", "rotate"]) => {
             (200, json!({ "sync": true, "secrets": [{ "name": "API_KEY", "value": "second-secret-value" }] }))
+        }
+        ("POST", ["v1", "installations", _, "billing", "provision"]) => {
+            (200, json!({ "timestamp": "2027-01-01T00:00:00Z", "balances": [] }))
+        }
+        ("POST", ["v1", "installations", _, "resource-transfer-requests"]) => {
+            (200, json!({ "providerClaimId": format!("claim-{}", &seen.header("idempotency-key")[..8]) }))
         }
         ("POST", ["webhooks", "vercel"]) | ("GET", ["cron", ..]) => (200, Value::Null),
         _ => missing,

@@ -80,6 +80,18 @@ impl Stage {
         assert_eq!(status, 200, "{answer}");
     }
 
+    /// An answer with its headers, and its body as it came.
+    pub(crate) async fn raw(&self, request: http::request::Builder, body: &str) -> http::Response<Bytes> {
+        let request = request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        self.http.send(request, Duration::from_secs(20)).await.unwrap()
+    }
+
+    /// A call to Vercel's face whose body goes as it is.
+    pub(crate) fn request(&self, token: &str, method: &str, path: &str) -> http::request::Builder {
+        let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        request.header("authorization", format!("Bearer {token}"))
+    }
+
     pub(crate) async fn send(&self, request: http::request::Builder, body: Value) -> Result<Got, HttpError> {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let response = self.http.send(request.body(body).unwrap(), Duration::from_secs(20)).await?;
@@ -129,6 +141,15 @@ impl Stage {
     pub(crate) async fn provision(&self, id: &str, plan: &str) -> String {
         let body =
             json!({ "productId": "product", "planId": plan, "name": "database", "metadata": { "region": "iad1" } });
+        let (status, body) = self.control("POST", &format!("/_sim/installations/{id}/resources"), body).await;
+        assert_eq!(status, 201, "{body}");
+        body["resourceId"].as_str().unwrap().to_owned()
+    }
+
+    /// A customer who has enabled config sync for a resource.
+    pub(crate) async fn synced(&self, id: &str) -> String {
+        let settings = json!({ "experimentation": { "edgeConfigId": "ecfg_1" } });
+        let body = json!({ "productId": "product", "planId": "pro", "name": "synced", "protocolSettings": settings });
         let (status, body) = self.control("POST", &format!("/_sim/installations/{id}/resources"), body).await;
         assert_eq!(status, 201, "{body}");
         body["resourceId"].as_str().unwrap().to_owned()

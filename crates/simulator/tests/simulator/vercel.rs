@@ -36,13 +36,26 @@ async fn unknown_paths_and_methods_are_told_apart() {
         ("GET", "billing/invoices", 405),
         ("PUT", "events", 405),
         ("GET", "nothing", 404),
-        ("PUT", "resources/r1", 501),
-        ("POST", "resources/r1/experimentation/items", 501),
+        ("HEAD", "account", 405),
+        ("POST", "resources/r1", 405),
+        ("PUT", "resources/r1/experimentation/items", 405),
+        ("DELETE", "resources/r1/experimentation/edge-config", 405),
+        ("GET", "resources/r1/experimentation", 404),
     ] {
         let got = stage.vercel(&token, method, &format!("/v1/installations/{id}/{rest}"), json!({})).await;
         assert_eq!(got.0, status, "{method} {rest}: {}", got.1);
     }
-    assert_eq!(stage.vercel(&token, "GET", "/v1/integrations/sso/token", Value::Null).await.0, 405);
+    for (method, path, status) in [
+        ("GET", "/v1/integrations/sso/token".to_owned(), 405),
+        ("POST", "/.well-known/jwks".to_owned(), 405),
+        ("HEAD", "/.well-known/jwks".to_owned(), 200),
+        ("GET", "/.well-known/other".to_owned(), 404),
+        ("POST", format!("/v1/deployments/d/integrations/{id}/resources/r/actions/a"), 405),
+        ("GET", format!("/v1/integrations/installations/{id}/resources/r/connections"), 405),
+        ("POST", format!("/v1/integrations/installations/{id}/resources/r"), 404),
+    ] {
+        assert_eq!(stage.vercel(&token, method, &path, Value::Null).await.0, status, "{method} {path}");
+    }
 }
 
 #[tokio::test]
@@ -109,13 +122,14 @@ async fn secrets_are_replaced_or_added_to() {
     let (status, _) =
         stage.vercel(&it.token, "PUT", &path, json!({ "secrets": [{ "name": "C", "value": "2" }] })).await;
     assert_eq!((status, names(stage.state().await)), (201, vec!["C".to_owned()]));
-    for bad in [
-        json!({ "secrets": [{ "name": "C", "value": "2", "note": 1 }] }),
-        json!({ "secrets": [{ "name": "C", "value": "2" }, { "name": "C", "value": "3" }] }),
-        json!({ "secret": [] }),
+    for (bad, wanted, why) in [
+        (json!({ "secrets": [{ "name": "C", "value": "2", "note": 1 }] }), 400, "spec A.18"),
+        (json!({ "secret": [] }), 400, "spec A.18"),
+        (json!({ "secrets": [], "partial": null }), 400, "spec A.18"),
+        (json!({ "secrets": [{ "name": "C", "value": "2" }, { "name": "C", "value": "3" }] }), 422, "spec A, Secret"),
     ] {
         let (status, body) = stage.vercel(&it.token, "PUT", &path, bad).await;
-        assert!(status == 400 && message(&body).starts_with("spec A.18"), "{body}");
+        assert!(status == wanted && message(&body).starts_with(why), "{body}");
     }
 }
 

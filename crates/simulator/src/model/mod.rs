@@ -3,23 +3,28 @@
 //!
 //! Keys: an installation by its id; what belongs to one by `installation/rest`. Ids never hold a slash.
 
+mod billing;
+mod sync;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::table::Row;
-use crate::wire::{Balance, Datetime, Decimal, Discount, LineItem, Notification, Period, Plan, Status, Usage};
+use crate::wire::{Notification, Open, Plan, ProtocolSettings, Status};
 
-/// Fields of rows that are bookkeeping and not Vercel's state.
-pub(crate) const HIDDEN: &[&str] = &["due", "madeBy", "uninstalledBy"];
+pub(crate) use billing::{Interim, Invoice, InvoiceState, Purchase, StoredBalance};
+pub(crate) use sync::{Action, Config, Connection, Item, Outcome};
+
+/// Fields of rows that are bookkeeping and not Vercel's state, or bulk that a digest stands for.
+pub(crate) const HIDDEN: &[&str] = &["data", "due", "madeBy", "uninstalledBy"];
 
 /// How many events, webhooks, sign-on codes and refresh tokens are remembered; the first that are done with
 /// are forgotten.
 pub(crate) const HISTORY_MAX: usize = 100_000;
-/// How many invoices, balances and days of interim data an installation may have.
+/// How many rows of a kind an installation may have: invoices, balances, days of interim data, resources, items.
 pub(crate) const ROWS_EACH_MAX: usize = 10_000;
 
 /// One fact about the whole simulator.
@@ -156,6 +161,17 @@ pub(crate) struct Token {
 
 impl Row for Token {}
 
+/// Whose a resource is (spec A.10). A linked one is not billed, and its removal is not told to the provider
+/// (spec D.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ownership {
+    #[default]
+    Owned,
+    Linked,
+    Sandbox,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Resource {
@@ -165,14 +181,14 @@ pub(crate) struct Resource {
     pub(crate) product_id: String,
     pub(crate) name: String,
     pub(crate) status: Status,
-    pub(crate) metadata: Map<String, Value>,
+    pub(crate) metadata: Open,
     pub(crate) billing_plan: Option<Plan>,
     pub(crate) plans: Vec<PlanSpan>,
     pub(crate) notification: Option<Notification>,
-    pub(crate) protocol_settings: Option<Value>,
-    pub(crate) ownership: String,
-    pub(crate) extras: Option<Map<String, Value>>,
-    /// The control call that provisioned it.
+    pub(crate) protocol_settings: Option<ProtocolSettings>,
+    pub(crate) ownership: Ownership,
+    pub(crate) extras: Option<Open>,
+    /// The control call that provisioned it; empty if it was imported.
     pub(crate) made_by: String,
     pub(crate) created_at: Timestamp,
     pub(crate) deleted_at: Option<Timestamp>,
@@ -194,93 +210,6 @@ pub(crate) struct SecretDigest {
 }
 
 impl Row for SecretDigest {}
-
-/// The newest interim submission of a day (spec A.13).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Interim {
-    pub(crate) installation_id: String,
-    pub(crate) timestamp: Datetime,
-    pub(crate) eod: Datetime,
-    pub(crate) period: Period,
-    pub(crate) items: Vec<LineItem>,
-    pub(crate) discounts: Vec<Discount>,
-    pub(crate) usage: Vec<Usage>,
-}
-
-impl Row for Interim {}
-
-/// The newest balance of a resource, or of the installation (spec A.17).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct StoredBalance {
-    pub(crate) installation_id: String,
-    pub(crate) timestamp: Datetime,
-    pub(crate) balance: Balance,
-}
-
-impl Row for StoredBalance {}
-
-/// States of an invoice (spec A.15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum InvoiceState {
-    Pending,
-    Invoiced,
-    Paid,
-    #[serde(rename = "notpaid")]
-    NotPaid,
-    Overdue,
-    RefundRequested,
-    Refunded,
-}
-
-#[allow(clippy::struct_field_names, reason = "the names of spec A.15")]
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Invoice {
-    pub(crate) invoice_id: String,
-    pub(crate) installation_id: String,
-    pub(crate) external_id: Option<String>,
-    pub(crate) state: InvoiceState,
-    pub(crate) invoice_date: Datetime,
-    pub(crate) memo: Option<String>,
-    pub(crate) period: Period,
-    pub(crate) items: Vec<LineItem>,
-    pub(crate) discounts: Vec<Discount>,
-    pub(crate) total: Decimal,
-    pub(crate) created: Timestamp,
-    pub(crate) updated: Timestamp,
-    pub(crate) is_final: bool,
-    pub(crate) is_test: bool,
-    /// The outcome a test invoice asked for.
-    pub(crate) test_result: Option<Payment>,
-    /// Whether the customer got it: not below 0.50 USD (spec A.14).
-    pub(crate) sent: bool,
-    pub(crate) invoiced_at: Option<Timestamp>,
-    pub(crate) paid_at: Option<Timestamp>,
-    /// Failed attempts to collect.
-    pub(crate) failed_attempts: u32,
-    /// What is asked back and not yet given.
-    pub(crate) refund_requested: Option<Decimal>,
-    pub(crate) refund_total: Option<Decimal>,
-    pub(crate) refund_reason: Option<String>,
-    pub(crate) refunded_at: Option<Timestamp>,
-    pub(crate) due: Option<Timestamp>,
-}
-
-impl Row for Invoice {
-    fn due(&self) -> Option<Timestamp> {
-        self.due
-    }
-}
-
-impl Invoice {
-    /// Whether it holds up finalization (spec A.2: "as soon as all invoices are paid").
-    pub(crate) fn is_open(&self) -> bool {
-        !self.is_test && !matches!(self.state, InvoiceState::Paid | InvoiceState::Refunded)
-    }
-}
 
 /// An event the provider told (spec A.7), once per instant and subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]

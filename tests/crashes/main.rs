@@ -1,10 +1,11 @@
-//! A crash between any two steps loses nothing and repeats nothing: every act is cut off after each of its commits in
-//! turn. Repeated, as Vercel, partner systems and the scheduler do, it always ends the same. Not repeated, it has
+//! A crash between any two steps loses nothing and repeats nothing. [`points`] lets the provider die before and after
+//! every call to the outside; here every act is cut off after each of its commits in turn. Repeated, as Vercel, partner systems and the scheduler do, it always ends the same. Not repeated, it has
 //! happened whole or not at all, and whoever is owed something for it gets it from the sweeper.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod given_up;
+mod points;
 mod repeated;
 #[path = "../world/mod.rs"]
 mod world;
@@ -175,4 +176,68 @@ async fn refund(world: &World, stage: &Stage) -> Got {
     let data = json!({ "invoiceId": invoice, "total": "5.00", "reason": "an outage" });
     let route = format!("/partner/invoices/{invoice}/refund");
     partner(world, "invoice.refund", &route, &stage.installation, data).await
+}
+
+async fn install(world: &World, stage: &Stage) -> Got {
+    let credentials = json!({ "access_token": "another-token", "token_type": "Bearer" });
+    let body = json!({ "scopes": [], "credentials": credentials });
+    let path = format!("/v1/installations/{}", stage.installation);
+    world.vercel(Call::new("PUT", path).of(&stage.installation).body(body).key("k")).await
+}
+
+/// A rotation whose old secrets are over.
+async fn rotated(world: &World, stage: &Stage) {
+    let route = format!("/partner/resources/{}/secrets", stage.resource);
+    let data = json!({ "resourceId": stage.resource, "delayHours": 0 });
+    world.partner("secrets.rotate", &route, &stage.installation, data).await.expect(202);
+    world.advance("2m").await;
+}
+
+async fn expire(world: &World, _: &Stage) -> Got {
+    cron(world, "/cron/secrets").await
+}
+
+async fn some_usage(world: &World, stage: &Stage) -> Got {
+    let data = usage("b1", &[(&stage.resource, "queries", world::BEGIN, "10")]);
+    partner(world, "usage.recorded", "/partner/usage", &stage.installation, data).await
+}
+
+async fn at_the_next_month(world: &World, _: &Stage) {
+    world.advance_to("2027-02-01T06:05:00Z").await;
+}
+
+async fn run_invoices(world: &World, _: &Stage) -> Got {
+    cron(world, "/cron/invoices").await
+}
+
+async fn ten_days(world: &World, _: &Stage) {
+    world.advance_to("2027-01-11T00:00:00Z").await;
+}
+
+/// Uninstalled, and past the time of grace for late readings.
+async fn at_the_end(world: &World, stage: &Stage) {
+    world.advance("10d").await;
+    world.uninstall(&stage.installation).await;
+    world.advance("6h").await;
+}
+
+async fn invoiced(world: &World, stage: &Stage) {
+    at_the_next_month(world, stage).await;
+    world.cron("/cron/invoices").await;
+}
+
+/// Time enough for Vercel to collect, and to say so.
+async fn two_hours_pass(world: &World, _: &Stage) -> Got {
+    world.advance("2h").await;
+    world.control("GET", "/_sim/health", Value::Null).await
+}
+
+/// Some usage, and the next day begun.
+async fn at_the_second_day(world: &World, stage: &Stage) {
+    world.report(&stage.installation, "b1", &[(&stage.resource, "queries", world::BEGIN, "10")]).await.expect(200);
+    world.advance_to("2027-01-02T00:59:00Z").await;
+}
+
+async fn push(world: &World, _: &Stage) -> Got {
+    cron(world, "/cron/billing").await
 }

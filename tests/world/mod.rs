@@ -13,20 +13,25 @@
 pub mod audit;
 pub mod doors;
 pub mod got;
+pub mod mortal;
 pub mod partner;
 pub mod provisioner;
 pub mod table;
 pub mod vercel;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::Router;
+use axum::extract::Request;
+use axum::serve::ListenerExt as _;
 use http::Method;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 use tradepost_cli::demo::repeats::Repeats;
 use tradepost_cli::development;
 use tradepost_cli::local::{Local, Options};
@@ -40,10 +45,11 @@ use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
 use tradepost_provider::{Parts, Provider, flows};
 use tradepost_simulator::ClockMode;
-use tradepost_store::{FaultKind, FaultPlan};
+use tradepost_store::{FaultKind, FaultPlan, Store};
 
 use doors::{Hand, Waits};
 use got::Got;
+use mortal::Mortal;
 use provisioner::StandIn;
 
 /// The product of the repository's catalog, and its plans.
@@ -86,6 +92,10 @@ pub struct World {
     pub lease: Arc<Hand>,
     /// What the provider waits for.
     pub waits: Arc<Waits>,
+    /// The life of the provider.
+    pub mortal: Mortal,
+    recipe: Recipe,
+    served: Arc<Mutex<Router>>,
     servers: Vec<JoinHandle<()>>,
     numbers: AtomicU64,
     repeats: Option<Repeats>,
@@ -103,6 +113,16 @@ pub struct Setup<'a> {
     pub dashboard: Option<&'a str>,
     /// Every request of Vercel's is sent twice, byte for byte, and the second may change nothing.
     pub everything_twice: bool,
+    /// Routes of the test's own beside the flows'.
+    pub extra: Option<fn(&Provider) -> Router>,
+}
+
+/// What a provider under test is made of, beside what the world has.
+struct Recipe {
+    catalog: String,
+    dashboard: Option<String>,
+    provisioner_url: String,
+    extra: Option<fn(&Provider) -> Router>,
 }
 
 async fn bind() -> (TcpListener, String) {
@@ -112,6 +132,8 @@ async fn bind() -> (TcpListener, String) {
 }
 
 fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
+    // Without this each answer waits for the peer's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
@@ -131,23 +153,28 @@ impl World {
         let (at_provisioner, provisioner_url) = bind().await;
         let (at_provider, url) = bind().await;
         let provisioner = StandIn::before(local.provisioner.router());
-        let lease = Arc::new(Hand::new());
-        let waits = Arc::new(Waits::default());
-        let provider = provider(&local, &setup, &provisioner_url, &lease, &waits);
-        let marks = Marks {
-            scheduled: tradepost_provider::caller::mark_scheduled,
-            deadline: tradepost_provider::edge::layer::mark_deadline,
+        let (lease, waits, mortal) = (Arc::new(Hand::new()), Arc::new(Waits::default()), Mortal::default());
+        let recipe = Recipe {
+            catalog: setup.catalog.unwrap_or(development::CATALOG).to_owned(),
+            dashboard: setup.dashboard.map(str::to_owned),
+            provisioner_url,
+            extra: setup.extra,
         };
-        let servers = vec![
-            serve(at_provisioner, provisioner.router()),
-            serve(at_provider, guarded("tradepost", flows::all(&provider), None, marks)),
-        ];
+        let served = Arc::new(Mutex::new(routes(&local, &recipe, &lease, &waits, &mortal)));
+        let front = Arc::clone(&served);
+        let front = Router::new().fallback(move |request: Request| {
+            let router = front.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            async move { router.oneshot(request).await }
+        });
+        let servers = vec![serve(at_provisioner, provisioner.router()), serve(at_provider, front)];
         let numbers = AtomicU64::new(0);
         let repeats = setup.everything_twice.then(|| Repeats::new(local.faulty.clone()));
         if let Some(repeats) = &repeats {
             local.simulator.on_repeat(repeats.hook());
         }
-        let world = Self { local, url, provisioner, lease, waits, servers, numbers, repeats, closed: false };
+        let closed = false;
+        let world =
+            Self { local, url, provisioner, lease, waits, mortal, recipe, served, servers, numbers, repeats, closed };
         let crons: Vec<Value> =
             setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
         let registered = world.control(
@@ -215,6 +242,14 @@ impl World {
         self.advance(&format!("{seconds}s")).await;
     }
 
+    /// Starts the provider anew, with nothing in memory, once the leases of the one that died are over.
+    pub fn start_anew(&self, seconds: i64) {
+        self.mortal.arm(None);
+        self.lease.advance(seconds);
+        let router = routes(&self.local, &self.recipe, &self.lease, &self.waits, &self.mortal);
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = router;
+    }
+
     /// Ends the world: nothing may be owed, nothing armed, and the ledger must be Vercel's.
     pub async fn close(self) {
         self.close_leaving(&[]).await;
@@ -267,33 +302,39 @@ impl Drop for World {
     }
 }
 
+/// The provider under test, as a platform serves it.
+fn routes(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits>, mortal: &Mortal) -> Router {
+    let marks = Marks {
+        scheduled: tradepost_provider::caller::mark_scheduled,
+        deadline: tradepost_provider::edge::layer::mark_deadline,
+    };
+    let provider = provider(local, recipe, lease, waits, mortal);
+    let extra = recipe.extra.map_or_else(Router::new, |extra| extra(&provider));
+    mortal.cut(guarded("tradepost", flows::all(&provider).merge(extra), None, marks))
+}
+
 /// The provider under test: Local's, with doors, keys and a provisioner of the test's.
-fn provider(
-    local: &Local,
-    setup: &Setup<'_>,
-    provisioner_url: &str,
-    lease: &Arc<Hand>,
-    waits: &Arc<Waits>,
-) -> Provider {
+fn provider(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits>, mortal: &Mortal) -> Provider {
     let from = &local.provider;
     let lease = LeaseClock(lease.clone());
     let clock = BusinessClock(local.simulator.clock());
     let vercel = endpoint::checked(&local.simulator_url).unwrap();
     let secret = |text: &str| SecretString::from(text);
     let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
-    let (http, uri) = (local.http.clone(), provisioner_url.parse().unwrap());
+    let (http, uri) = (mortal.http(local.http.clone()), recipe.provisioner_url.parse().unwrap());
+    let backend = mortal.backend(Arc::new(local.faulty.clone()));
     Provider::new(Parts {
-        store: from.store.clone(),
+        store: Store::new(backend, waits.clone(), from.entropy.clone()).without_ttl(),
         vault: from.vault.clone(),
         vercel: Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone()),
         verifier: Verifier::new(http.clone(), vercel, from.client_id.clone()),
-        catalog: Catalog::parse(setup.catalog.unwrap_or(development::CATALOG)).unwrap(),
+        catalog: Catalog::parse(&recipe.catalog).unwrap(),
         provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
         partners: PartnerKeys::parse(&secret(&partner::keys())).unwrap(),
         client_id: from.client_id.clone(),
         client_secrets: vec![secret(development::CLIENT_SECRET)],
         cron_secrets: vec![secret(development::CRON_SECRET)],
-        dashboard_url: setup.dashboard.map(str::to_owned),
+        dashboard_url: recipe.dashboard.clone(),
         insecure_cookies: true,
         deadline: from.deadline,
         clock,

@@ -18,7 +18,7 @@ pub mod store;
 pub mod table;
 pub mod write;
 
-pub use backend::{Backend, BackendError, Item};
+pub use backend::{Backend, BackendError, IndexQuery, Item, Page, SliceQuery};
 pub use connect::{ConfigError, DynamoConfig};
 pub use dynamo::DynamoBackend;
 #[cfg(feature = "embedded")]

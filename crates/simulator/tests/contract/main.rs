@@ -5,7 +5,15 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod client;
+#[path = "../simulator/partner.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
 mod partner;
+mod partner_api;
+mod recorder;
 mod schema;
+#[path = "../simulator/stage.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
+mod stage;
 #[path = "../../../marketplace/tests/strategies/mod.rs"]
 mod strategies;

@@ -3,7 +3,7 @@
 //! The documents are OpenAPI 3.0, the validator speaks JSON Schema. The differences that they use are removed here:
 //! `nullable`; `oneOf` (its branches overlap, so what fits two of them is right); references that lead nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ pub(crate) struct Operation {
     /// The path as the document has it, with its parameters in braces.
     pub(crate) path: String,
     request: Option<Validator>,
+    members: BTreeSet<String>,
     answers: BTreeMap<u16, Option<Validator>>,
 }
 
@@ -54,6 +55,7 @@ impl Document {
                     method: method.to_uppercase(),
                     path: path.clone(),
                     request: compile(&operation["requestBody"]),
+                    members: members(&operation["requestBody"]["content"]["application/json"]["schema"]),
                     answers: answers.collect(),
                 });
             }
@@ -94,9 +96,20 @@ impl Operation {
         }
     }
 
+    /// The members that a request may have, at the top level.
+    pub(crate) fn members(&self) -> &BTreeSet<String> {
+        &self.members
+    }
+
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+}
+
+fn members(schema: &Value) -> BTreeSet<String> {
+    let branches = ["oneOf", "anyOf"].into_iter().filter_map(|name| schema[name].as_array()).flatten();
+    let own = schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().cloned());
+    own.chain(branches.flat_map(members)).collect()
 }
 
 fn faults(validator: &Validator, body: &[u8]) -> Vec<String> {

@@ -260,10 +260,14 @@ impl Inner {
         let now = self.now();
         self.store.write(|world| {
             world.purchases.update(key, |row| {
+                if row.provisioned_at.is_some() {
+                    // Told again, because whoever asked was not answered.
+                    return;
+                }
                 row.attempts += 1;
                 row.last_status = reply.and_then(|reply| reply.status);
                 let is_done = reply.is_some_and(Reply::is_success);
-                row.provisioned_at = row.provisioned_at.or(is_done.then_some(now));
+                row.provisioned_at = is_done.then_some(now);
                 row.due = if again { next_try(row.at, now, row.attempts) } else { None };
             });
             Ok(())

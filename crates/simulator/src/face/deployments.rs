@@ -18,6 +18,9 @@ use crate::refusal::empty_response;
 use crate::rules::{A23_BODY, A23_CONNECTION, A23_KIND, A23_PROJECT, LIMIT_ROWS};
 use crate::wire::{Href, bounded, read};
 
+/// Where a connection sets variables if it does not say.
+const ENVIRONMENTS: [&str; 3] = ["production", "preview", "development"];
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ActionStatus {
@@ -107,6 +110,10 @@ pub(crate) fn act(simulator: &Inner, call: &Call, ids: &Ids) -> Answer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ConnectBody {
     project_id: String,
+    /// The environments whose variables are set, custom ones too; the SDK has it (1.28.35), the document not yet.
+    env_var_environments: Option<Vec<String>>,
+    /// In the SDK too.
+    make_env_vars_sensitive: Option<bool>,
 }
 
 /// Connects a resource to a project, and tells the provider; a connection that is there already is only
@@ -115,7 +122,10 @@ pub(crate) fn connect(simulator: &Inner, call: &Call, id: &str, resource_id: &st
     simulator.store.write(|world| {
         authorize(world, call, id)?;
         live(world, id, resource_id)?;
-        let ConnectBody { project_id } = read(A23_CONNECTION, &call.body)?;
+        let ConnectBody { project_id, env_var_environments, make_env_vars_sensitive } =
+            read(A23_CONNECTION, &call.body)?;
+        let targets = env_var_environments.unwrap_or_else(|| ENVIRONMENTS.map(str::to_owned).to_vec());
+        bounded("envVarEnvironments", &targets)?;
         if project_id.is_empty() {
             return Err(A23_PROJECT.refuse());
         }
@@ -132,7 +142,7 @@ pub(crate) fn connect(simulator: &Inner, call: &Call, id: &str, resource_id: &st
             "resourceId": resource_id,
             "project": { "id": project_id, "name": format!("project of {project_id}") },
             "projectId": project_id,
-            "targets": ["production", "preview", "development"],
+            "targets": targets,
         });
         let name = format!("connected/{resource_id}/{project_id}/{}", call.now);
         webhooks::queue(world, id, &name, "integration-resource.project-connected", &payload, call.now)?;
@@ -140,6 +150,8 @@ pub(crate) fn connect(simulator: &Inner, call: &Call, id: &str, resource_id: &st
             installation_id: id.to_owned(),
             resource_id: resource_id.to_owned(),
             project_id,
+            targets,
+            sensitive: make_env_vars_sensitive.unwrap_or_default(),
             connected_at: call.now,
         };
         world.connections.put(&key, row);

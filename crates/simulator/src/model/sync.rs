@@ -72,6 +72,8 @@ pub(crate) struct Connection {
     pub(crate) installation_id: String,
     pub(crate) resource_id: String,
     pub(crate) project_id: String,
+    pub(crate) targets: Vec<String>,
+    pub(crate) sensitive: bool,
     pub(crate) connected_at: Timestamp,
 }
 

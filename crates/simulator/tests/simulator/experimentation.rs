@@ -167,5 +167,11 @@ async fn a_connection_is_made_once_and_told_once() {
     let payload = told[0].json()["payload"].clone();
     assert_eq!((told.len(), &payload["project"]["id"], &payload["projectId"]), (1, &json!("prj_1"), &json!("prj_1")));
     assert_eq!((&payload["configuration"]["id"], &payload["resourceId"]), (&json!(it.id), &json!(it.resource)));
-    assert!(payload["targets"].is_array());
+    assert_eq!(payload["targets"], json!(["production", "preview", "development"]));
+    let more = json!({ "projectId": "prj_2", "envVarEnvironments": ["staging"], "makeEnvVarsSensitive": true });
+    assert_eq!(stage.vercel(&it.token, "POST", &path, more).await.0, 201);
+    let row = stage.state().await["connections"][1].clone();
+    assert_eq!((&row["targets"], &row["sensitive"]), (&json!(["staging"]), &json!(true)));
+    let told = stage.partner.webhooks("integration-resource.project-connected")[1].json();
+    assert_eq!(told["payload"]["targets"], json!(["staging"]));
 }

@@ -5,10 +5,60 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tradepost_simulator::{ClockMode, OpenError, Options, Simulator};
 
-use crate::stage::{CLIENT_SECRET, CRON_SECRET, Stage};
+use crate::stage::{CLIENT_SECRET, CRON_SECRET, Customer, Stage};
+
+/// The sections of the state, in order.
+const SECTIONS: [&str; 13] = [
+    "actions",
+    "balances",
+    "configs",
+    "connections",
+    "events",
+    "installations",
+    "interim",
+    "invoices",
+    "items",
+    "purchases",
+    "resources",
+    "secrets",
+    "webhooks",
+];
 
 fn on(path: &Path) -> Options {
     Options { seed: 7, store: Some(path.to_owned()), clock: ClockMode::default() }
+}
+
+/// A row in every section that hangs on a resource, and a transfer.
+async fn beside_resources(stage: &Stage, it: &Customer) {
+    let (synced, credit) = (stage.synced(&it.id).await, stage.provision(&it.id, "credit-auto").await);
+    let must = async |method: &str, path: String, body: Value| {
+        let (status, answer) = stage.vercel(&it.token, method, &path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+    };
+    let import =
+        json!({ "productId": "product", "name": "database", "status": "ready", "metadata": { "b": 1, "a": 2 } });
+    must("PUT", it.path("/resources/imported"), import).await;
+    let items =
+        json!({ "items": [{ "id": "z", "slug": "s", "origin": "o" }, { "id": "a", "slug": "s", "origin": "o" }] });
+    must("POST", it.path(&format!("/resources/{synced}/experimentation/items")), items).await;
+    let config = it.path(&format!("/resources/{synced}/experimentation/global-config"));
+    must("PUT", config, json!({ "data": { "b": 1, "a": [] } })).await;
+    let action = format!("/v1/deployments/dpl_1/integrations/{}/resources/{synced}/actions/build", it.id);
+    let secrets =
+        json!([{ "kind": "resource-secrets", "secrets": [{ "name": "A", "value": "secret-of-a-deployment" }] }]);
+    must("PATCH", action, json!({ "status": "succeeded", "outcomes": secrets })).await;
+    let connection = format!("/v1/integrations/installations/{}/resources/{synced}/connections", it.id);
+    must("POST", connection, json!({ "projectId": "prj_1" })).await;
+    let balance = json!({ "currencyValueInCents": 999, "resourceId": credit });
+    let body = json!({ "timestamp": "2027-01-01T00:00:00Z", "balances": [balance] });
+    must("POST", it.path("/billing/balance"), body).await;
+    let purchase = json!({ "resourceId": credit, "amount": "12.00" });
+    stage.control("POST", &format!("/_sim/installations/{}/purchases", it.id), purchase).await;
+    let (target, _) = stage.install().await;
+    let order = json!({ "installationId": it.id, "targetInstallationId": target, "resourceIds": [credit] });
+    let (_, answer) = stage.control("POST", "/_sim/transfers", order).await;
+    assert_eq!(answer["moved"], true);
+    stage.control("POST", "/_sim/seed", json!({ "installations": 2, "resourcesEach": 1 })).await;
 }
 
 /// A small history with a bit of everything.
@@ -20,6 +70,7 @@ async fn history(stage: &Stage) -> String {
     let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
     stage.vercel(&it.token, "POST", &it.path("/events"), event).await;
     stage.control("POST", "/_sim/sso", json!({ "installationId": it.id })).await;
+    beside_resources(stage, &it).await;
     stage.advance("3h").await;
     let refund = json!({ "action": "refund", "reason": "r", "total": "1.00" });
     stage.vercel(&it.token, "POST", &it.path(&format!("/billing/invoices/{invoice}/actions")), refund).await;
@@ -58,8 +109,7 @@ async fn the_state_is_sorted_and_paged() {
         let page: Value = serde_json::from_str(&text).unwrap();
         pages += 1;
         names.extend(page["secrets"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()));
-        let rows = ["balances", "events", "installations", "interim", "invoices", "resources", "secrets", "webhooks"];
-        let shown: usize = rows.iter().map(|section| page[section].as_array().unwrap().len()).sum();
+        let shown: usize = SECTIONS.iter().map(|section| page[section].as_array().unwrap().len()).sum();
         assert!(shown <= 1_000 && !text.contains(&other));
         let Some(next) = page["next"].as_str() else { break };
         cursor = format!("&cursor={}", next.replace('/', "%2F"));
@@ -77,15 +127,22 @@ async fn a_restarted_simulator_goes_on_where_it_was() {
     stage.register(json!({ "crons": [{ "path": "/cron/billing", "schedule": "0 * * * *" }] })).await;
     let it = stage.customer("pro").await;
     let invoice = it.submit(&stage, "a").await;
+    beside_resources(&stage, &it).await;
     stage.advance("90m").await;
     let before = stage.text("/_sim/state").await;
+    let state: Value = serde_json::from_str(&before).unwrap();
+    for section in SECTIONS {
+        let is_empty = state[section].as_array().unwrap().is_empty();
+        assert_eq!(is_empty, matches!(section, "events" | "interim"), "{section}");
+    }
     let stage = stage.restart(on(&path)).await;
     assert_eq!(stage.text("/_sim/state").await, before);
     // The token still opens, the clock, the invoice and the cron go on, the client secret still signs.
     assert_eq!(it.read(&stage, &invoice).await["state"], "invoiced");
     stage.advance("30m").await;
     assert_eq!(it.read(&stage, &invoice).await["state"], "paid");
-    assert_eq!(stage.partner.webhooks("marketplace.invoice.paid").len(), 1);
+    let paid = stage.partner.webhooks("marketplace.invoice.paid");
+    assert_eq!(paid.iter().filter(|seen| seen.json()["payload"]["invoiceId"] == invoice.as_str()).count(), 1);
     let crons = stage.partner.seen_of("GET", "/cron/billing");
     assert_eq!((crons.len(), crons[1].header("authorization")), (2, format!("Bearer {CRON_SECRET}").as_str()));
 
@@ -131,13 +188,15 @@ async fn no_secret_is_in_the_journal_or_the_logs_in_clear() {
     let order = json!({ "productId": "p", "planId": "pro", "name": "n" });
     stage.keyed("k2", "POST", &format!("/_sim/installations/{id}/resources"), order).await;
     stage.keyed("k3", "POST", "/_sim/sso", json!({ "installationId": id })).await;
+    let token = body["accessToken"].as_str().unwrap().to_owned();
+    beside_resources(&stage, &Customer { id: id.to_owned(), token, resource: String::new() }).await;
     stage.keyed("k4", "DELETE", &format!("/_sim/installations/{id}"), json!({})).await;
     let text = std::fs::read_to_string(&path).unwrap()
         + &stage.text("/_sim/requests").await
         + &stage.text("/_sim/state").await;
     let mut secrets = told.lock().unwrap().clone();
     assert!(secrets.len() >= 6, "{}", secrets.len());
-    secrets.extend([CLIENT_SECRET, CRON_SECRET, "first-secret-value"].map(str::to_owned));
+    secrets.extend([CLIENT_SECRET, CRON_SECRET, "first-secret-value", "secret-of-a-deployment"].map(str::to_owned));
     for secret in secrets {
         assert!(!text.contains(&secret), "{secret} is in clear");
     }
@@ -211,6 +270,33 @@ async fn a_call_whose_answer_was_not_kept_is_made_again_without_doubling() {
         assert_eq!(seen.len(), 2, "{method} {suffix}");
         assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
         assert_eq!(seen[0].body, seen[1].body);
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_and_a_transfer_whose_answers_were_not_kept_do_not_double() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vercel");
+    let mut stage = Stage::with(on(&path)).await;
+    let it = stage.customer("credit-1").await;
+    let (target, _) = stage.install().await;
+    let purchase = json!({ "resourceId": it.resource, "amount": "5.00" });
+    let order = json!({ "installationId": it.id, "targetInstallationId": target, "resourceIds": [it.resource] });
+    for (key, url, body) in [
+        ("purchase", format!("/_sim/installations/{}/purchases", it.id), purchase),
+        ("transfer", "/_sim/transfers".to_owned(), order),
+    ] {
+        let first = stage.keyed(key, "POST", &url, body.clone()).await;
+        let before = stage.text("/_sim/state").await;
+        forget_answer(&path, key);
+        stage = stage.restart(on(&path)).await;
+        assert_eq!(stage.keyed(key, "POST", &url, body).await, first, "{key}");
+        assert_eq!(stage.text("/_sim/state").await, before, "{key}");
+    }
+    for suffix in ["/provision", "/resource-transfer-requests", "/accept"] {
+        let seen = stage.partner.seen_of("POST", suffix);
+        assert_eq!((seen.len(), &seen[0].body), (2, &seen[1].body), "{suffix}");
+        assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"), "{suffix}");
     }
 }
 

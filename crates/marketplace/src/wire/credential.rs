@@ -97,7 +97,9 @@ exposed!(RevokeCredential as RevokeBody);
 pub struct RevokedCredential {
     /// Whether it is dead now.
     pub revoked: bool,
-    /// Whether it was dead before: an earlier try counted.
+    /// Whether it was dead before: an earlier try counted. (Vercel's own SDK reads it as `already_revoked`, which is
+    /// read too.)
+    #[serde(alias = "already_revoked")]
     pub already_revoked: bool,
 }
 
@@ -125,6 +127,8 @@ mod tests {
         let revoked = r#"{"revoked":true,"alreadyRevoked":false}"#;
         let read: RevokedCredential = serde_json::from_str(revoked).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), revoked);
+        let sdk: RevokedCredential = serde_json::from_str(&revoked.replace("alreadyR", "already_r")).unwrap();
+        assert_eq!(sdk, read);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::connect::IdentityError;
 use crate::key::Key;
 use crate::write::Write;
 
@@ -90,6 +91,9 @@ pub enum BackendError {
     /// The token was used for a transaction with other bytes.
     #[error("the request token was used for another transaction")]
     TokenMismatch,
+    /// There are no credentials to call with; nothing happened.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Anything else; nothing happened.
     #[error("{0}")]
     Other(String),

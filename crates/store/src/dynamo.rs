@@ -3,7 +3,7 @@
 //! The SDK's own retries are off: [`crate::Store`] has the retries, one policy for each kind of failure. The SDK
 //! keeps the wall clock, for signatures, whatever the business clock says.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
 
 use crate::backend::{Backend, BackendError, IndexQuery, IndexRange, Item, Page, SliceQuery};
-use crate::connect::DynamoConfig;
+use crate::connect::{DynamoConfig, DynamoCredentials};
 use crate::key::Key;
 use crate::table::{DUE_INDEX, SHARD_INDEX, attribute};
 use crate::write::{Action, Guard, Write};
@@ -23,24 +23,34 @@ const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 #[derive(Clone)]
 pub struct DynamoBackend {
     config: Arc<DynamoConfig>,
-    client: Arc<OnceLock<Client>>,
+    client: Arc<Mutex<Option<(Arc<DynamoCredentials>, Client)>>>,
 }
 
 impl DynamoBackend {
     /// Connects nothing yet: the client is built at the first call, its connection too.
     pub fn new(config: DynamoConfig) -> Self {
-        Self { config: Arc::new(config), client: Arc::new(OnceLock::new()) }
+        Self { config: Arc::new(config), client: Arc::default() }
     }
 
-    fn client(&self) -> &Client {
-        self.client.get_or_init(|| self.config.client())
+    /// A client with the credentials of now: the same one for as long as those are the same.
+    async fn client(&self) -> Result<Client, BackendError> {
+        let credentials = self.config.identity.credentials().await?;
+        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some((of, client)) if Arc::ptr_eq(of, &credentials) => Ok(client.clone()),
+            _ => {
+                let client = self.config.client(&credentials);
+                *held = Some((credentials, client.clone()));
+                Ok(client)
+            }
+        }
     }
 }
 
 #[async_trait]
 impl Backend for DynamoBackend {
     async fn get(&self, key: &Key) -> Result<Option<Item>, BackendError> {
-        let call = self.client().get_item().table_name(&self.config.table).set_key(Some(key_item(key)));
+        let call = self.client().await?.get_item().table_name(&self.config.table).set_key(Some(key_item(key)));
         let answer = call.consistent_read(true).send().await;
         answer.map(|answer| answer.item).map_err(|error| classify(&error))
     }
@@ -48,6 +58,7 @@ impl Backend for DynamoBackend {
     async fn query(&self, query: &SliceQuery) -> Result<Page, BackendError> {
         let mut call = self
             .client()
+            .await?
             .query()
             .table_name(&self.config.table)
             .consistent_read(true)
@@ -76,6 +87,7 @@ impl Backend for DynamoBackend {
         };
         let mut call = self
             .client()
+            .await?
             .query()
             .table_name(&self.config.table)
             .index_name(index.name)
@@ -98,7 +110,7 @@ impl Backend for DynamoBackend {
         let condition = Condition::of(write.guard);
         match &write.action {
             Action::Put(item) => {
-                let call = self.client().put_item().table_name(&self.config.table).set_item(Some(item.clone()));
+                let call = self.client().await?.put_item().table_name(&self.config.table).set_item(Some(item.clone()));
                 let call = call
                     .set_condition_expression(condition.expression)
                     .set_expression_attribute_names(condition.names)
@@ -106,7 +118,7 @@ impl Backend for DynamoBackend {
                 call.send().await.map(|_| ()).map_err(|error| classify(&error))
             }
             Action::Delete => {
-                let call = self.client().delete_item().table_name(&self.config.table);
+                let call = self.client().await?.delete_item().table_name(&self.config.table);
                 let call = call
                     .set_key(Some(key_item(&write.key)))
                     .set_condition_expression(condition.expression)
@@ -122,7 +134,7 @@ impl Backend for DynamoBackend {
         let items = writes.iter().map(|write| transact_item(&self.config.table, write));
         let items: Result<Vec<_>, _> = items.collect();
         let items = items.map_err(|error| BackendError::Other(error.to_string()))?;
-        let call = self.client().transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        let call = self.client().await?.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {

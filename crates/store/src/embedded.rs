@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::connect::{DynamoConfig, DynamoCredentials};
+use crate::connect::{DynamoConfig, DynamoCredentials, Identity};
 use crate::error::StoreError;
 use crate::table;
 
@@ -85,7 +85,7 @@ impl Embedded {
             }
         });
         let embedded = Self { url: format!("http://{address}"), stop: Some(stop), server, lock };
-        table::create_if_missing(&embedded.config().client(), TABLE_NAME).await?;
+        table::create_if_missing(&embedded.client(), TABLE_NAME).await?;
         Ok(embedded)
     }
 
@@ -95,12 +95,13 @@ impl Embedded {
             table: TABLE_NAME.to_owned(),
             region: "us-east-1".to_owned(),
             endpoint: Some(self.url.clone()),
-            credentials: DynamoCredentials {
-                access_key_id: "embedded".to_owned(),
-                secret_access_key: "embedded".to_owned().into(),
-                session_token: None,
-            },
+            identity: Identity::fixed(credentials()),
         }
+    }
+
+    /// The SDK's own client, for what the store does not do.
+    pub fn client(&self) -> aws_sdk_dynamodb::Client {
+        self.config().client(&credentials())
     }
 
     /// Stops serving, after the calls in progress, and releases the file.
@@ -111,6 +112,14 @@ impl Embedded {
         if let Err(error) = (&mut self.server).await {
             tracing::error!(error = %error, "embedded DynamoDB failed");
         }
+    }
+}
+
+fn credentials() -> DynamoCredentials {
+    DynamoCredentials {
+        access_key_id: "embedded".to_owned(),
+        secret_access_key: "embedded".to_owned().into(),
+        session_token: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! No message carries a value of an item: items hold personal data and messages reach the log.
 
+use crate::connect::IdentityError;
 use crate::key::Key;
 
 /// Why the store could not answer.
@@ -51,6 +52,9 @@ pub enum StoreError {
         /// What is wrong; never a value of an item.
         why: String,
     },
+    /// There are no credentials to call DynamoDB with.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Anything else that DynamoDB or the connection to it reports.
     #[error("DynamoDB: {0}")]
     Backend(String),
@@ -59,7 +63,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed a moment later. After `Timeout { maybe_done: true }` read first.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Throttled | Self::Timeout { .. } | Self::Conflict)
+        matches!(
+            self,
+            Self::Throttled | Self::Timeout { .. } | Self::Conflict | Self::Identity(IdentityError::NoAnswer)
+        )
     }
 }
 

@@ -19,7 +19,7 @@ pub mod table;
 pub mod write;
 
 pub use backend::{Backend, BackendError, IndexQuery, Item, Page, SliceQuery};
-pub use connect::{ConfigError, DynamoConfig};
+pub use connect::{ConfigError, DynamoConfig, Identity, IdentityError, StoreSettings};
 pub use dynamo::DynamoBackend;
 #[cfg(feature = "embedded")]
 pub use embedded::{Embedded, Where};

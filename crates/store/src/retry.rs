@@ -58,7 +58,11 @@ impl Retries {
             BackendError::Conflict => (CONFLICT, &mut self.conflict),
             BackendError::Throttled => (THROTTLED, &mut self.throttled),
             BackendError::Timeout { .. } => (TIMEOUT, &mut self.timeout),
-            BackendError::Condition { .. } | BackendError::TokenMismatch | BackendError::Other(_) => return None,
+            // The identity has a pause of its own between two tries.
+            BackendError::Condition { .. }
+            | BackendError::TokenMismatch
+            | BackendError::Identity(_)
+            | BackendError::Other(_) => return None,
         };
         let n = *used;
         *used += 1;

@@ -182,6 +182,7 @@ pub(crate) fn read_failed(error: BackendError) -> StoreError {
         BackendError::Condition { .. } | BackendError::TokenMismatch => {
             StoreError::Backend("a read was answered as a write".to_owned())
         }
+        BackendError::Identity(error) => StoreError::Identity(error),
         BackendError::Other(why) => StoreError::Backend(why),
     }
 }

@@ -72,7 +72,7 @@ async fn another_kind_and_a_broken_item_are_corrupt() {
     let why = "expected kind task, found everything".to_owned();
     assert_eq!(wrong, StoreError::Corrupt { key: key("e", "1"), why });
 
-    let client = bench.embedded.config().client();
+    let client = bench.embedded.client();
     let put = |name: &str, value: AttributeValue| {
         let (name, value) = (name.to_owned(), value);
         let update = client.update_item().table_name("tradepost");
@@ -131,7 +131,7 @@ async fn the_ttl_attribute_can_be_left_out() {
     bench.store.commit(vec![Write::create(&item).unwrap()]).await.unwrap();
     item.sk = "simulated".to_owned();
     bench.store.clone().without_ttl().commit(vec![Write::create(&item).unwrap()]).await.unwrap();
-    let client = bench.embedded.config().client();
+    let client = bench.embedded.client();
     let ttl = async |sk: &str| {
         let read = client.get_item().table_name("tradepost");
         let read = read.key("pk", AttributeValue::S("p".into())).key("sk", AttributeValue::S(sk.into()));
@@ -144,7 +144,7 @@ async fn the_ttl_attribute_can_be_left_out() {
 #[tokio::test]
 async fn the_table_is_as_described() {
     let bench = bench().await;
-    let client = bench.embedded.config().client();
+    let client = bench.embedded.client();
     table::create_if_missing(&client, "tradepost").await.unwrap();
     let described = client.describe_table().table_name("tradepost").send().await.unwrap().table.unwrap();
     let keys = |schema: &[aws_sdk_dynamodb::types::KeySchemaElement]| {

@@ -1,9 +1,8 @@
 //! What stands before every router, wherever it runs: the health answer, the limits of a body in length and in
-//! time, the deadline's mark, and the wall that no panic passes.
+//! time, and the wall that no panic passes.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -16,22 +15,17 @@ use http::{StatusCode, header};
 use http_body_util::Limited;
 use tradepost_marketplace::doors::SystemSleeper;
 
-use crate::Marks;
 use crate::slow::{BODY_TIMEOUT, InTime};
 
 /// The longest body that any function takes (`formats.md`); a flow may take less.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The router as every place serves it: `GET /health/{function}` answers, bodies are limited to
-/// [`BODY_BYTES_MAX`] (413) and to ten seconds (408, and the connection is closed), a panic becomes a bare 500, and
-/// each request is marked with `deadline` if there is one.
-pub fn guarded(function: &'static str, router: Router, deadline: Option<Duration>, marks: Marks) -> Router {
+/// [`BODY_BYTES_MAX`] (413) and to ten seconds (408, and the connection is closed), and a panic becomes a bare 500.
+pub fn guarded(function: &'static str, router: Router) -> Router {
     let health = move || async move { Json(Health { function, version: env!("CARGO_PKG_VERSION") }) };
     router.route(&format!("/health/{function}"), get(health)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(
-        middleware::from_fn(move |mut request: Request, next: Next| async move {
-            if let Some(remaining) = deadline {
-                (marks.deadline)(request.extensions_mut(), remaining);
-            }
+        middleware::from_fn(move |request: Request, next: Next| async move {
             if declared_bytes(&request).is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
                 return StatusCode::PAYLOAD_TOO_LARGE.into_response();
             }

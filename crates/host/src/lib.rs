@@ -3,7 +3,7 @@
 //! A binary of `api/` calls [`main`] with its name, its [`Marks`] and a closure that builds its router.
 //! The host looks at the environment ([`Place::detect`]: Vercel's variables first, because Vercel itself
 //! runs on Lambda), sets up JSON logs, puts the router behind the same guard everywhere (health answer,
-//! body limit, deadline, no panic gets out) and serves it. What arrives:
+//! body limit, no panic gets out) and serves it. What arrives:
 //!
 //! ```text
 //! Vercel, localhost   HTTP/1.1 ───────────────────────────▶ guard ─▶ router
@@ -17,7 +17,7 @@
 //! request can carry one. The host knows neither the mark's type nor the provider; the caller hands the
 //! two functions that set them.
 //!
-//! Fails when the environment is unusable (one line on stderr, exit code 1) or the socket is.
+//! Fails when the environment is unusable (a line on stderr for each problem, exit code 1) or the socket is.
 
 mod guard;
 mod lambda;
@@ -36,7 +36,7 @@ use http::Extensions;
 use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
 
 pub use guard::{BODY_BYTES_MAX, guarded};
-pub use place::{Place, PlaceError};
+pub use place::{Place, PlaceError, problems};
 
 /// How the host tells the router what only the platform can know. Plain functions of the caller, so that
 /// the types of the marks belong to whoever reads them.
@@ -50,8 +50,8 @@ pub struct Marks {
 
 /// The whole life of a function's process: detect the place, set up logs, build the router, serve.
 ///
-/// A wrong configuration is told in one line on stderr and ends with exit code 1; so does a socket that
-/// fails. `build` runs inside the async runtime.
+/// A wrong configuration is told on stderr, in a line for each problem, and ends with exit code 1; so does a socket
+/// that fails. `build` runs inside the async runtime; its error may have several lines.
 pub fn main<E: Display>(
     function: &'static str,
     marks: Marks,
@@ -69,12 +69,9 @@ pub async fn run(
     environment: &dyn Environment,
 ) -> anyhow::Result<()> {
     match place {
-        Place::Vercel => vercel::serve(guarded(function, router, place::deadline(environment)?, marks)).await,
-        Place::Lambda => lambda::serve(function, guarded(function, router, None, marks), marks).await,
-        Place::Localhost => {
-            let port = place::port(environment)?;
-            localhost::serve(guarded(function, router, place::deadline(environment)?, marks), port).await
-        }
+        Place::Vercel => vercel::serve(guarded(function, router)).await,
+        Place::Lambda => lambda::serve(function, guarded(function, router), marks).await,
+        Place::Localhost => localhost::serve(guarded(function, router), place::port(environment)?).await,
     }
 }
 
@@ -85,10 +82,16 @@ fn start<E: Display>(
     build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> anyhow::Result<()> {
     let place = Place::detect(environment);
-    log::init(environment)?;
+    // Whatever is wrong is told at once: what the host reads, and what the function does.
+    let mut wrong: Vec<String> = problems(environment, place).iter().map(ToString::to_string).collect();
+    if wrong.is_empty() {
+        log::init(environment)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let router = build(place).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let built = build(place);
+        wrong.extend(built.as_ref().err().map(|error| format!("{error:#}")));
+        let router = built.ok().filter(|_| wrong.is_empty()).ok_or_else(|| anyhow::anyhow!(wrong.join("\n")))?;
         tracing::debug!(function.name = function, host.place = place.name(), "starting");
         run(function, router, place, marks, environment).await
     })
@@ -98,8 +101,9 @@ fn exit(function: &'static str, outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("{function}: {line}");
+            for line in format!("{error:#}").lines() {
+                eprintln!("{function}: {line}");
+            }
             ExitCode::FAILURE
         }
     }

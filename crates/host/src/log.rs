@@ -13,7 +13,7 @@ use tradepost_marketplace::doors::Environment;
 
 /// `error`, `warn`, `info`, `debug` or `trace`, also per crate: `info,tradepost_provider=debug`.
 pub const VARIABLE: &str = "TRADEPOST_LOG";
-const LEVEL_DEFAULT: &str = "info";
+pub(crate) const LEVEL_DEFAULT: &str = "info";
 
 /// A function's logs, once in a process, before anything logs.
 pub(crate) fn init(environment: &dyn Environment) -> anyhow::Result<()> {
@@ -40,7 +40,7 @@ where
 }
 
 /// Levels by crate; not `EnvFilter`, whose patterns of span fields cost a regular expression engine.
-fn filter(environment: &dyn Environment, default: &str) -> anyhow::Result<Targets> {
+pub(crate) fn filter(environment: &dyn Environment, default: &str) -> anyhow::Result<Targets> {
     let directives = environment.var(VARIABLE).unwrap_or_else(|| default.to_owned());
     directives
         .parse()

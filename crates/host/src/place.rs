@@ -1,16 +1,12 @@
 //! Where this process runs, by its environment. Used once, at start; fails on a variable that is set to
 //! something unusable, naming it.
 
-use std::time::Duration;
-
 use tradepost_marketplace::doors::Environment;
+
+use crate::log;
 
 /// Where a function serves when nothing says otherwise.
 const LOCAL_PORT_DEFAULT: u16 = 3000;
-/// Below this the scheduled functions could not finish one call and write down what came of it.
-const DEADLINE_SECONDS_MIN: u64 = 20;
-/// The longest that any platform lets a request take.
-const DEADLINE_SECONDS_MAX: u64 = 900;
 
 /// The platform under this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +19,14 @@ pub enum Place {
     Localhost,
 }
 
-/// A variable that the host itself reads, and cannot use.
+/// A variable that the host itself reads, and cannot use. The message has no value in it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{variable} is {value:?}, which is not {wanted}")]
+#[error("{variable} cannot be used: it must be {wanted}")]
 pub struct PlaceError {
-    variable: &'static str,
-    value: String,
-    wanted: &'static str,
+    /// The variable.
+    pub variable: &'static str,
+    /// What it must be.
+    pub wanted: &'static str,
 }
 
 impl Place {
@@ -58,19 +55,24 @@ impl Place {
 /// The port on localhost; 0 takes a free one.
 pub(crate) fn port(environment: &dyn Environment) -> Result<u16, PlaceError> {
     let set = ["PORT", "VERCEL_DEV_PORT"].into_iter().find_map(|name| Some((name, environment.var(name)?)));
-    set.map_or(Ok(LOCAL_PORT_DEFAULT), |(variable, value)| {
-        value.parse().map_err(|_| PlaceError { variable, value, wanted: "a port number" })
-    })
+    set.map_or(Ok(LOCAL_PORT_DEFAULT), |(variable, value)| parsed(variable, &value))
 }
 
-/// What the operator says a request may take, where the platform does not tell (Lambda does).
-pub(crate) fn deadline(environment: &dyn Environment) -> Result<Option<Duration>, PlaceError> {
-    let variable = "TRADEPOST_DEADLINE_SECONDS";
-    let Some(value) = environment.var(variable) else { return Ok(None) };
-    match value.parse() {
-        Ok(seconds @ DEADLINE_SECONDS_MIN..=DEADLINE_SECONDS_MAX) => Ok(Some(Duration::from_secs(seconds))),
-        _ => Err(PlaceError { variable, value, wanted: "a number of seconds from 20 to 900" }),
-    }
+fn parsed(variable: &'static str, value: &str) -> Result<u16, PlaceError> {
+    value.parse().map_err(|_| PlaceError { variable, wanted: "a port number from 0 to 65535" })
+}
+
+/// What is wrong with the variables that the host itself reads: the log's level, the port where it counts.
+pub fn problems(environment: &dyn Environment, place: Place) -> Vec<PlaceError> {
+    let levels = log::filter(environment, log::LEVEL_DEFAULT).is_err();
+    let level = levels.then_some(PlaceError { variable: log::VARIABLE, wanted: "log levels such as info or debug" });
+    let port = match place {
+        Place::Lambda => None,
+        Place::Localhost => port(environment).err(),
+        // Vercel's runtime reads it itself, and takes another port for one that it cannot read.
+        Place::Vercel => environment.var("VERCEL_DEV_PORT").and_then(|port| parsed("VERCEL_DEV_PORT", &port).err()),
+    };
+    level.into_iter().chain(port).collect()
 }
 
 #[cfg(test)]
@@ -106,21 +108,16 @@ mod tests {
         assert_eq!(port(&Fixed(&[("VERCEL_DEV_PORT", "4001")])), Ok(4001));
         assert_eq!(port(&Fixed(&[("VERCEL_DEV_PORT", "4001"), ("PORT", "0")])), Ok(0));
         let error = port(&Fixed(&[("PORT", "http")])).unwrap_err();
-        assert_eq!(error.to_string(), r#"PORT is "http", which is not a port number"#);
+        assert_eq!(error.to_string(), "PORT cannot be used: it must be a port number from 0 to 65535");
     }
 
     #[test]
-    fn a_deadline_that_makes_no_sense_stops_the_start() {
-        assert_eq!(deadline(&Fixed(&[])), Ok(None));
-        let set = |value| deadline(&Fixed(value));
-        assert_eq!(set(&[("TRADEPOST_DEADLINE_SECONDS", "60")]), Ok(Some(Duration::from_mins(1))));
-        assert_eq!(set(&[("TRADEPOST_DEADLINE_SECONDS", "20")]), Ok(Some(Duration::from_secs(20))));
-        for wrong in [
-            &[("TRADEPOST_DEADLINE_SECONDS", "19")] as &[_],
-            &[("TRADEPOST_DEADLINE_SECONDS", "901")],
-            &[("TRADEPOST_DEADLINE_SECONDS", "1m")],
-        ] {
-            assert!(set(wrong).unwrap_err().to_string().starts_with("TRADEPOST_DEADLINE_SECONDS is"), "{wrong:?}");
-        }
+    fn what_the_host_cannot_use_is_named_where_it_counts() {
+        let wrong = &[("TRADEPOST_LOG", "shout"), ("PORT", "http"), ("VERCEL_DEV_PORT", "x")];
+        let named = |place| problems(&Fixed(wrong), place).iter().map(|problem| problem.variable).collect::<Vec<_>>();
+        assert_eq!(named(Place::Localhost), ["TRADEPOST_LOG", "PORT"]);
+        assert_eq!(named(Place::Vercel), ["TRADEPOST_LOG", "VERCEL_DEV_PORT"]);
+        assert_eq!(named(Place::Lambda), ["TRADEPOST_LOG"]);
+        assert_eq!(problems(&Fixed(&[("PORT", "1"), ("TRADEPOST_LOG", "warn")]), Place::Localhost), []);
     }
 }

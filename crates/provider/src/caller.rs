@@ -101,7 +101,7 @@ async fn claims(provider: &Provider, headers: &HeaderMap) -> Result<Claims, ApiE
     let token = bearer(headers).ok_or_else(|| ApiError::unauthorized("no bearer token"))?;
     let style = headers.get(AUTH_HEADER).map(|value| value.to_str().unwrap_or_default());
     let style = AuthHeader::from_value(style).map_err(ApiError::unauthorized)?;
-    let verified = provider.verifier.verify(token, style, provider.clock.now(), provider.lease.now()).await;
+    let verified = provider.tokens()?.verify(token, style, provider.clock.now(), provider.lease.now()).await;
     verified.map_err(|error| match error {
         error if error.is_unavailable() => ApiError::unavailable(error),
         other => ApiError::unauthorized(other),
@@ -169,7 +169,7 @@ pub async fn partner(
         ApiError::new(Code::InvalidSignature, "the signature is missing or not valid").because(why)
     };
     let body = body::read(body, bytes_max).await?;
-    let authenticated = provider.partners.authenticate(&parts.headers, &body, provider.clock.now());
+    let authenticated = provider.partners()?.authenticate(&parts.headers, &body, provider.clock.now());
     let (key, verified) = authenticated.map_err(|error| refused(&error))?;
     note("partner.key_id", key.id());
     let PartnerBody { kind, installation_id, data } = body::parse(&body)?;
@@ -215,7 +215,7 @@ pub fn scheduler(provider: &Provider, headers: &HeaderMap, extensions: &Extensio
         return enough(provider, deadline);
     }
     let shown = bearer(headers).unwrap_or_default().as_bytes();
-    let good = provider.cron_secrets.iter().fold(false, |good, secret| {
+    let good = provider.cron()?.0.iter().fold(false, |good, secret| {
         let same = verify_slices_are_equal(secret.expose_secret().as_bytes(), shown).is_ok();
         good | (same && !shown.is_empty())
     });

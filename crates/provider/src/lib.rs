@@ -33,4 +33,4 @@ pub mod settings;
 pub mod signing;
 pub mod state;
 
-pub use provider::{Deadline, Parts, Provider};
+pub use provider::{Deadline, Doors, Parts, Provider, RotatingSecret, SignOn};

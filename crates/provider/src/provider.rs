@@ -1,7 +1,14 @@
-//! What every flow works with: the doors, the keys, the catalog and the clients, built once at start.
+//! What every flow works with: the doors, and what its function is configured for, built once at start.
+//!
+//! The doors are everybody's. The rest comes by [`Concern`]: a function that has not a concern has nothing in its
+//! place, so a flow that asks for it all the same fails ([`ApiError::internal`]) instead of going on with something
+//! made up. Where one process serves all functions (`tradepost dev`, tests), each router gets a provider that is
+//! narrowed to its function ([`Provider::only`]), so that it works there with exactly what it will have when it is
+//! deployed.
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +22,7 @@ use tradepost_store::Store;
 use crate::catalog::Catalog;
 use crate::edge::ApiError;
 use crate::provisioner::Provisioner;
+use crate::settings::{Concern, Function};
 use crate::signing::PartnerKeys;
 use crate::state::vault::Vault;
 
@@ -30,32 +38,11 @@ impl Deadline {
     }
 }
 
-/// The parts of a [`Provider`].
-pub struct Parts {
+/// What every function has.
+#[derive(Clone)]
+pub struct Doors {
     /// The table.
     pub store: Store,
-    /// Seals and opens secrets at rest.
-    pub vault: Vault,
-    /// Vercel's API.
-    pub vercel: Client,
-    /// Verifies Vercel's tokens.
-    pub verifier: Verifier,
-    /// Products, plans and prices.
-    pub catalog: Catalog,
-    /// The provider's own product, for the functions that call it.
-    pub provisioner: Option<Provisioner>,
-    /// The keys of partner systems.
-    pub partners: PartnerKeys,
-    /// The integration's client id.
-    pub client_id: ClientId,
-    /// The client secrets that verify webhooks; the first is used to call.
-    pub client_secrets: Vec<SecretString>,
-    /// The secrets the scheduler may show. Empty where the platform schedules (AWS).
-    pub cron_secrets: Vec<SecretString>,
-    /// Where a signed-in person is sent; none for the built-in page.
-    pub dashboard_url: Option<String>,
-    /// Whether cookies may go over plain HTTP: only where the provider is served on loopback.
-    pub insecure_cookies: bool,
     /// The time a request gets.
     pub deadline: Duration,
     /// Business time.
@@ -68,28 +55,136 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// A secret that others show or sign with: the current one first, then, while it rotates, the one before.
+#[derive(Debug, Clone, Default)]
+pub struct RotatingSecret(pub Vec<SecretString>);
+
+/// How a person is signed in.
+#[derive(Debug, Clone)]
+pub struct SignOn {
+    /// The integration's client id.
+    pub client_id: ClientId,
+    /// Its current secret: exchanges the code.
+    pub client_secret: SecretString,
+    /// Where a signed-in person is sent; none for the built-in page.
+    pub dashboard_url: Option<String>,
+    /// Whether cookies may go over plain HTTP: only where the provider is served on loopback.
+    pub insecure_cookies: bool,
+}
+
+/// The parts of a [`Provider`]: the doors, and one for each concern that it is configured for.
+pub struct Parts {
+    /// What every function has.
+    pub doors: Doors,
+    /// [`Concern::Keys`].
+    pub keys: Option<Vault>,
+    /// [`Concern::Vercel`].
+    pub vercel: Option<Client>,
+    /// [`Concern::Tokens`].
+    pub tokens: Option<Verifier>,
+    /// [`Concern::SignOn`].
+    pub sign_on: Option<SignOn>,
+    /// [`Concern::Webhooks`]: the client secrets that verify them.
+    pub webhooks: Option<RotatingSecret>,
+    /// [`Concern::Partners`].
+    pub partners: Option<PartnerKeys>,
+    /// [`Concern::Cron`]: what the scheduler may show; nothing where the platform schedules (AWS).
+    pub cron: Option<RotatingSecret>,
+    /// [`Concern::Provisioner`].
+    pub provisioner: Option<Provisioner>,
+    /// [`Concern::Catalog`].
+    pub catalog: Option<Catalog>,
+}
+
+struct Shared {
+    parts: Parts,
+    /// The concerns that each narrowed provider was asked for, a bit each.
+    used: [AtomicU16; Function::ALL.len()],
+}
+
 /// A shared handle on the [`Parts`].
 #[derive(Clone)]
-pub struct Provider(Arc<Parts>);
+pub struct Provider {
+    shared: Arc<Shared>,
+    /// Whose concerns it is narrowed to, in a process that serves several functions.
+    function: Option<Function>,
+}
 
 impl Provider {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { shared: Arc::new(Shared { parts, used: Default::default() }), function: None }
     }
-}
 
-impl Parts {
+    /// The same provider with no more than this function is configured for.
+    #[must_use]
+    pub fn only(&self, function: Function) -> Self {
+        Self { shared: self.shared.clone(), function: Some(function) }
+    }
+
+    /// What the function's narrowed provider was asked for so far. For the test that holds the table of needs
+    /// against what is used.
+    pub fn used_by(&self, function: Function) -> Vec<Concern> {
+        let used = self.shared.used[function as usize].load(Ordering::Relaxed);
+        Concern::ALL.into_iter().filter(|concern| used & bit(*concern) != 0).collect()
+    }
+
+    fn part<T>(&self, concern: Concern, of: fn(&Parts) -> &Option<T>) -> Result<&T, ApiError> {
+        let allowed = self.function.is_none_or(|function| {
+            self.shared.used[function as usize].fetch_or(bit(concern), Ordering::Relaxed);
+            function.needs(concern)
+        });
+        let part = of(&self.shared.parts).as_ref().filter(|_| allowed);
+        part.ok_or_else(|| ApiError::internal(format!("this function is not configured for {concern:?}")))
+    }
+
+    pub(crate) fn keys(&self) -> Result<&Vault, ApiError> {
+        self.part(Concern::Keys, |parts| &parts.keys)
+    }
+
+    pub(crate) fn vercel(&self) -> Result<&Client, ApiError> {
+        self.part(Concern::Vercel, |parts| &parts.vercel)
+    }
+
+    pub(crate) fn tokens(&self) -> Result<&Verifier, ApiError> {
+        self.part(Concern::Tokens, |parts| &parts.tokens)
+    }
+
+    pub(crate) fn sign_on(&self) -> Result<&SignOn, ApiError> {
+        self.part(Concern::SignOn, |parts| &parts.sign_on)
+    }
+
+    pub(crate) fn webhooks(&self) -> Result<&RotatingSecret, ApiError> {
+        self.part(Concern::Webhooks, |parts| &parts.webhooks)
+    }
+
+    pub(crate) fn partners(&self) -> Result<&PartnerKeys, ApiError> {
+        self.part(Concern::Partners, |parts| &parts.partners)
+    }
+
+    pub(crate) fn cron(&self) -> Result<&RotatingSecret, ApiError> {
+        self.part(Concern::Cron, |parts| &parts.cron)
+    }
+
+    pub(crate) fn catalog(&self) -> Result<&Catalog, ApiError> {
+        self.part(Concern::Catalog, |parts| &parts.catalog)
+    }
+
     /// The provisioner. A function that meets an effect for it and is not configured for it leaves the effect
     /// to the sweeper, which is.
     pub(crate) fn provisioner(&self) -> Result<&Provisioner, ApiError> {
-        self.provisioner.as_ref().ok_or_else(|| ApiError::unavailable("this function does not call the provisioner"))
+        let part = self.part(Concern::Provisioner, |parts| &parts.provisioner);
+        part.map_err(|_| ApiError::unavailable("this function does not call the provisioner"))
     }
 }
 
+const fn bit(concern: Concern) -> u16 {
+    1 << concern as u16
+}
+
 impl Deref for Provider {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
-        &self.0
+    type Target = Doors;
+    fn deref(&self) -> &Doors {
+        &self.shared.parts.doors
     }
 }

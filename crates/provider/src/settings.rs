@@ -32,7 +32,7 @@ use read::Reader;
 pub use variable::{Presence, VARIABLES, Variable};
 
 use crate::catalog::{Catalog, Plan, PlanType, Scope};
-use crate::provider::{Doors, Parts, Provider, Secrets, SignOn};
+use crate::provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
 use crate::provisioner::Provisioner;
 use crate::signing::{PartnerKeys, SigningSecret};
 use crate::state::vault::Vault;
@@ -101,9 +101,9 @@ pub struct Settings {
     vercel: Option<Endpoint>,
     tokens: Option<TokenSettings>,
     sign_on: Option<SignOn>,
-    webhooks: Option<Secrets>,
+    webhooks: Option<RotatingSecret>,
     partners: Option<PartnerKeys>,
-    cron: Option<Secrets>,
+    cron: Option<RotatingSecret>,
     provisioner: Option<ProvisionerSettings>,
     catalog: Option<Catalog>,
 }

@@ -53,7 +53,7 @@ fn bench(router: Router) -> Bench {
             extensions.insert(Remaining(remaining));
         },
     };
-    Bench { function: "x", router: guarded("x", router, None, marks), marks }
+    Bench { function: "x", router: guarded("x", router), marks }
 }
 
 async fn answer(raw: &str) -> Result<Value, InvocationError> {

@@ -245,6 +245,8 @@ impl From<StoreError> for ApiError {
             StoreError::TooLarge { .. } => {
                 Self::new(Code::TooLarge, "this is more than can be kept at once").because(error)
             }
+            // Who we are at AWS is the operator's to mend; the caller can only come back.
+            error @ StoreError::Identity(_) => Self::unavailable(error),
             error if error.is_retryable() => Self::unavailable(error),
             error => Self::internal(error),
         }

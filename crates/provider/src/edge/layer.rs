@@ -10,8 +10,10 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use jiff::SignedDuration;
+use secrecy::SecretString;
+use tradepost_store::connect::identity::{TOKEN_BYTES_MAX, TOKEN_HEADER, with_request_token};
 use tracing::Instrument;
 
 use crate::provider::{Deadline, Provider};
@@ -64,7 +66,9 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
     let method = request.method().as_str().to_owned();
     let span = tracing::info_span!("request", request.id = %request_id);
     let notes = Notes::default();
-    let mut response = NOTES.scope(notes.clone(), next.run(request).instrument(span.clone())).await;
+    let token = take_token(request.headers_mut());
+    let answered = with_request_token(token, next.run(request).instrument(span.clone()));
+    let mut response = NOTES.scope(notes.clone(), answered).await;
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -80,6 +84,14 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
         );
     });
     response
+}
+
+/// The token by which Vercel says which project the request is for. It is for the store's credentials alone: no
+/// flow, and no log of headers, shall see it.
+fn take_token(headers: &mut HeaderMap) -> Option<SecretString> {
+    let token = headers.remove(TOKEN_HEADER)?;
+    let text = token.to_str().ok().filter(|text| text.len() <= TOKEN_BYTES_MAX)?;
+    Some(SecretString::from(text))
 }
 
 fn join(notes: &[(&'static str, String)]) -> String {

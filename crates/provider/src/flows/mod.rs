@@ -18,20 +18,25 @@ use tradepost_store::{CommitError, Stored, Write};
 
 use crate::edge::ApiError;
 use crate::provider::{Deadline, Provider};
+use crate::settings::Function;
 use crate::state::Installation;
 use crate::state::installation::TOKEN_FIELD;
 
-/// All flows in one router: the local server.
+/// All flows in one router: the local server. Each works with no more than its function is configured for.
 pub fn all(provider: &Provider) -> Router {
-    installations::router(provider)
-        .merge(sso::router(provider))
-        .merge(webhooks::router(provider))
-        .merge(events::router(provider))
-        .merge(usage::router(provider))
-        .merge(billing::router(provider))
-        .merge(invoices::router(provider))
-        .merge(secrets::router(provider))
-        .merge(outbox::router(provider))
+    let routers: [(Function, fn(&Provider) -> Router); 9] = [
+        (Function::Installations, installations::router),
+        (Function::Sso, sso::router),
+        (Function::Webhooks, webhooks::router),
+        (Function::Events, events::router),
+        (Function::Usage, usage::router),
+        (Function::Billing, billing::router),
+        (Function::Invoices, invoices::router),
+        (Function::Secrets, secrets::router),
+        (Function::Outbox, outbox::router),
+    ];
+    let narrowed = routers.into_iter().map(|(function, router)| router(&provider.only(function)));
+    narrowed.fold(Router::new(), Router::merge)
 }
 
 /// How often a flow reads and decides again when its guards fail.
@@ -70,8 +75,8 @@ pub(crate) struct OpenToken {
 
 impl OpenToken {
     /// Opens it.
-    pub(crate) fn of(provider: &Provider, installation: &Installation, deadline: Deadline) -> Result<Self, ApiError> {
-        let token = provider.vault.open(installation.id.as_str(), TOKEN_FIELD, &installation.token)?;
+    pub(crate) async fn of(provider: &Provider, installation: &Installation, deadline: Deadline) -> Result<Self, ApiError> {
+        let token = provider.keys()?.open(installation.id.as_str(), TOKEN_FIELD, &installation.token).await?;
         Ok(Self { token, id: installation.id.clone(), deadline })
     }
 

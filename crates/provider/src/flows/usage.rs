@@ -94,7 +94,7 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
         return Err(ApiError::conflict("the installation's last period is closed: no invoice follows"));
     }
     let periods = known_periods(&slice.installation, now);
-    let assigned = metering::assign(batch.readings.clone(), now, &periods, &slice.metered(&provider.catalog));
+    let assigned = metering::assign(batch.readings.clone(), now, &periods, &slice.metered(provider.catalog()?));
     let assigned = assigned.map_err(|error| refused(&error))?;
     let existing = existing(provider, &slice, &assigned).await?;
     let figures = existing.iter().map(|(key, total)| (key.clone(), total.aggregate.clone())).collect();

@@ -21,7 +21,7 @@ use crate::edge::error::{ApiError, Problem};
 use crate::edge::layer::{self, note};
 use crate::flows::{RACES_MAX, committed, installations};
 use crate::outbox::{self, Hint, Hold, What};
-use crate::provider::Provider;
+use crate::provider::{Provider, RotatingSecret};
 use crate::state::{Installation, InvoicePhase, InvoiceRecord, WebhookSeen, keys};
 
 /// The flow's routes.
@@ -29,15 +29,15 @@ pub fn router(provider: &Provider) -> Router {
     layer::wrap(provider, Router::new().route("/webhooks/vercel", post(handle)))
 }
 
-fn is_signed(provider: &Provider, headers: &HeaderMap, body: &[u8]) -> bool {
-    webhook_signature::verify_request(&provider.client_secrets, headers, body).is_ok()
+fn is_signed(secrets: &RotatingSecret, headers: &HeaderMap, body: &[u8]) -> bool {
+    webhook_signature::verify_request(&secrets.0, headers, body).is_ok()
 }
 
 async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let deadline = deadline_of(&provider, &parts.extensions);
     let body = body::read(body, WEBHOOK_BYTES_MAX).await?;
-    if !is_signed(&provider, &parts.headers, &body) {
+    if !is_signed(provider.webhooks()?, &parts.headers, &body) {
         tracing::info!(error.code = "invalid_signature", "request refused");
         // The shape that Vercel's own documents print for this one refusal.
         let refusal = serde_json::json!({ "code": "invalid_signature", "error": "the signature is not valid" });

@@ -98,7 +98,7 @@ pub(super) async fn done(
             resource.segments = first_segment(intent, now)?;
             let version = Some(operation.secrets_version);
             writes.push(seal_credentials(provider, &resource, secrets(done)?, version, true).await?.0);
-            let body = resource_body(&provider.catalog, &resource, now)?;
+            let body = resource_body(provider.catalog()?, &resource, now)?;
             Reply::Ready(Answer::json(StatusCode::OK, &body)?.with_secrets_of(resource.id.clone()))
         }
         Kind::Update => {
@@ -107,7 +107,7 @@ pub(super) async fn done(
                 owed.push(What::ResourceUpdated { resource: resource.id.clone() });
                 Reply::Accepted
             } else {
-                Reply::Ready(Answer::json(StatusCode::OK, &resource_body(&provider.catalog, &resource, now)?)?)
+                Reply::Ready(Answer::json(StatusCode::OK, &resource_body(provider.catalog()?, &resource, now)?)?)
             }
         }
         Kind::Rotate | Kind::Revoke => {
@@ -214,7 +214,7 @@ pub(crate) async fn seal_credentials(
         installation: resource.installation.clone(),
         secrets_version: version.or(held.as_ref().map(|held| held.secrets_version)).unwrap_or(1),
         revision,
-        sealed: provider.vault.seal(resource.id.as_str(), SECRETS_FIELD, &text)?,
+        sealed: provider.keys()?.seal(resource.id.as_str(), SECRETS_FIELD, &text).await?,
         confirmed_revision: match &held {
             _ if confirmed => revision,
             Some(held) => held.confirmed_revision,

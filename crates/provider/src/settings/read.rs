@@ -16,7 +16,7 @@ use tradepost_store::seal::{KeyRing, SealError};
 use super::problem::{Fault, Problem};
 use super::{Concern, DEMO_CATALOG, Function, Platform, ProvisionerSettings, TokenSettings, Variable, served_catalog};
 use crate::catalog::Catalog;
-use crate::provider::{Secrets, SignOn};
+use crate::provider::{RotatingSecret, SignOn};
 use crate::signing::{KeyError, PartnerKeys, SigningSecret};
 
 /// How long a request may take if nothing is said: the HTTP API of AWS cuts at 30 s.
@@ -152,15 +152,15 @@ impl<'a> Reader<'a> {
         self.secret("INTEGRATION_CLIENT_SECRET", way_out)
     }
 
-    pub(super) fn webhooks(&mut self) -> Option<Secrets> {
+    pub(super) fn webhooks(&mut self) -> Option<RotatingSecret> {
         let current = self.client_secret();
         self.rotating(current, "INTEGRATION_CLIENT_SECRET_PREVIOUS")
     }
 
     /// Where the platform itself schedules there is no secret, and none is accepted.
-    pub(super) fn cron(&mut self) -> Option<Secrets> {
+    pub(super) fn cron(&mut self) -> Option<RotatingSecret> {
         if self.platform == Platform::Lambda {
-            return Some(Secrets::default());
+            return Some(RotatingSecret::default());
         }
         let way_out = "Vercel's scheduler shows it when it is an environment variable of the project; `tradepost config \
                        example` draws one";
@@ -174,12 +174,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret and, while it rotates, the one before.
-    fn rotating(&mut self, current: Option<SecretString>, previous: &'static str) -> Option<Secrets> {
+    fn rotating(&mut self, current: Option<SecretString>, previous: &'static str) -> Option<RotatingSecret> {
         let previous = match self.var(previous).map(SecretString::from) {
             None => None,
             Some(text) => Some(self.checked(previous, comparable(text))?),
         };
-        Some(Secrets(std::iter::once(current?).chain(previous).collect()))
+        Some(RotatingSecret(std::iter::once(current?).chain(previous).collect()))
     }
 
     pub(super) fn partners(&mut self) -> Option<PartnerKeys> {

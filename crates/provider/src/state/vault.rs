@@ -22,13 +22,13 @@ impl Vault {
     }
 
     /// Seals a secret of `owner` (an installation or resource id) for one field.
-    pub fn seal(&self, owner: &str, field: &str, secret: &SecretString) -> Result<Sealed, StoreError> {
+    pub async fn seal(&self, owner: &str, field: &str, secret: &SecretString) -> Result<Sealed, StoreError> {
         let plain = secret.expose_secret().as_bytes();
         self.ring.seal(&self.table, owner, field, plain, self.entropy.as_ref()).map_err(broken)
     }
 
     /// Opens what was sealed for the same owner and field.
-    pub fn open(&self, owner: &str, field: &str, sealed: &Sealed) -> Result<SecretString, StoreError> {
+    pub async fn open(&self, owner: &str, field: &str, sealed: &Sealed) -> Result<SecretString, StoreError> {
         let plain = self.ring.open(&self.table, owner, field, sealed).map_err(broken)?;
         String::from_utf8(plain.to_vec()).map(SecretString::from).map_err(|_| broken("a sealed field is not text"))
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tradepost_marketplace::client::ClientError;
+use tradepost_marketplace::client::{Client, ClientError};
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::{Billing, BillingData, InvalidBillingData, Period};
 use tradepost_store::Write;
 
+use crate::catalog::Catalog;
 use crate::edge::ApiError;
 use crate::flows::slice::{self, Slice};
 use crate::flows::{OpenToken, committed};
@@ -45,8 +46,9 @@ pub(super) async fn one(
         return Ok(Pushed::Nothing);
     }
     let mut finals = finals(&slice, since, now);
-    let token = OpenToken::of(provider, &slice.installation, deadline)?;
-    let result = send_all(provider, &slice, &token, &mut finals, now).await;
+    let token = OpenToken::of(provider, &slice.installation, deadline).await?;
+    let push = Push { catalog: provider.catalog()?, vercel: provider.vercel()?, slice: &slice, token };
+    let result = push.send_all(&mut finals, now).await;
     let Err(error) = result else {
         if let Some(failed) = &slice.push_failed {
             let key = PushFailed::key_of(id);
@@ -106,50 +108,48 @@ fn finals(slice: &Slice, since: Timestamp, now: Timestamp) -> BTreeSet<Timestamp
     all.into_iter().skip(skip).collect()
 }
 
-/// Final figures first, oldest first; then those of now. What was accepted is taken out of `finals`.
-async fn send_all(
-    provider: &Provider,
-    slice: &Slice,
-    token: &OpenToken,
-    finals: &mut BTreeSet<Timestamp>,
-    now: Timestamp,
-) -> Result<(), PushError> {
-    let ahead = i64::try_from(finals.len()).unwrap_or(0);
-    let mut stamp = now.saturating_sub(SignedDuration::from_millis(ahead)).unwrap_or(now);
-    while let Some(end) = finals.first().copied() {
-        let at = end.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(end);
-        if let Some(period) = slice.installation.period_at(at) {
-            match send(provider, slice, token, period, at, stamp).await {
-                // For good: it must not keep the figures of now.
-                Err(error) if error.is_for_good() => {
-                    tracing::error!(error.cause = %error, "final figures were refused");
-                }
-                sent => sent?,
-            }
-        }
-        finals.remove(&end);
-        stamp = stamp.saturating_add(SignedDuration::from_millis(1)).unwrap_or(stamp);
-    }
-    match slice.installation.period_at(now) {
-        Some(period) => send(provider, slice, token, period, now, now).await,
-        None => Ok(()),
-    }
+/// The push of one installation.
+struct Push<'a> {
+    catalog: &'a Catalog,
+    vercel: &'a Client,
+    slice: &'a Slice,
+    token: OpenToken,
 }
 
-/// The figures of one period as of `at`.
-async fn send(
-    provider: &Provider,
-    slice: &Slice,
-    token: &OpenToken,
-    period: Period,
-    at: Timestamp,
-    timestamp: Timestamp,
-) -> Result<(), PushError> {
-    let bill = slice.bill(&provider.catalog, period, at)?;
-    let is_oldest = period.start == slice.installation.period_start;
-    let carried = if is_oldest { slice.installation.carried_for_pricing() } else { Vec::new() };
-    let settled = pricing::settle(&bill, &carried, false)?;
-    let billing = Billing { items: settled.items, discounts: settled.discounts };
-    let data = BillingData::new(timestamp, period::eod(at, period), period, billing, bill.usage)?;
-    Ok(provider.vercel.submit_billing_data(&token.call(), &data).await?)
+impl Push<'_> {
+    /// Final figures first, oldest first; then those of now. What was accepted is taken out of `finals`.
+    async fn send_all(&self, finals: &mut BTreeSet<Timestamp>, now: Timestamp) -> Result<(), PushError> {
+        let ahead = i64::try_from(finals.len()).unwrap_or(0);
+        let mut stamp = now.saturating_sub(SignedDuration::from_millis(ahead)).unwrap_or(now);
+        while let Some(end) = finals.first().copied() {
+            let at = end.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(end);
+            if let Some(period) = self.slice.installation.period_at(at) {
+                match self.send(period, at, stamp).await {
+                    // For good: it must not keep the figures of now.
+                    Err(error) if error.is_for_good() => {
+                        tracing::error!(error.cause = %error, "final figures were refused");
+                    }
+                    sent => sent?,
+                }
+            }
+            finals.remove(&end);
+            stamp = stamp.saturating_add(SignedDuration::from_millis(1)).unwrap_or(stamp);
+        }
+        match self.slice.installation.period_at(now) {
+            Some(period) => self.send(period, now, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The figures of one period as of `at`.
+    async fn send(&self, period: Period, at: Timestamp, timestamp: Timestamp) -> Result<(), PushError> {
+        let installation = &self.slice.installation;
+        let bill = self.slice.bill(self.catalog, period, at)?;
+        let is_oldest = period.start == installation.period_start;
+        let carried = if is_oldest { installation.carried_for_pricing() } else { Vec::new() };
+        let settled = pricing::settle(&bill, &carried, false)?;
+        let billing = Billing { items: settled.items, discounts: settled.discounts };
+        let data = BillingData::new(timestamp, period::eod(at, period), period, billing, bill.usage)?;
+        Ok(self.vercel.submit_billing_data(&self.token.call(), &data).await?)
+    }
 }

@@ -39,8 +39,8 @@ async fn send(
         // Nothing is read again of an installation that is going.
         return Ok(Outcome::nothing());
     }
-    let token = OpenToken::of(provider, &stored, deadline)?;
-    Ok(match provider.vercel.create_event(&token.call(), event).await {
+    let token = OpenToken::of(provider, &stored, deadline).await?;
+    Ok(match provider.vercel()?.create_event(&token.call(), event).await {
         Ok(()) => Outcome::nothing(),
         Err(error) => Outcome::of(&error),
     })

@@ -106,7 +106,7 @@ fn apply(
     check_notification(event.notification.as_ref())?;
     let mut installation = stored.item.clone();
     if let Some(plan) = &event.plan_id {
-        let known = provider.catalog.plan(plan).filter(|plan| plan.scope == crate::catalog::Scope::Installation);
+        let known = provider.catalog()?.plan(plan).filter(|plan| plan.scope == crate::catalog::Scope::Installation);
         known.ok_or_else(|| unknown_plan(plan))?;
         installation.plan = Some(plan.clone());
     }
@@ -146,10 +146,10 @@ async fn resource(
     }
     if let Some(plan) = &event.plan_id {
         let now = provider.clock.now();
-        if !installations::offers(provider, &resource, plan) {
+        if !installations::offers(provider.catalog()?, &resource, plan) {
             return Err(unknown_plan(plan));
         }
-        let at = plan_starts(&provider.catalog, installation, resource.plan_at(now), plan, now)?;
+        let at = plan_starts(provider.catalog()?, installation, resource.plan_at(now), plan, now)?;
         change_plan(&mut resource, plan, at);
     }
     let what = What::ResourceUpdated { resource: event.resource_id.clone() };

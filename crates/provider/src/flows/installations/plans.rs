@@ -23,7 +23,7 @@ pub(super) async fn of_product(
     request: Request,
 ) -> Result<Json<PlanList>, Envelope> {
     caller::vercel(&provider, request, None, Rule::Anywhere, "plans").await?;
-    let product = provider.catalog.product(&slug).ok_or_else(|| ApiError::not_found("product"))?;
+    let product = provider.catalog()?.product(&slug).ok_or_else(|| ApiError::not_found("product"))?;
     Ok(list(product))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn of_installation(
 ) -> Result<Json<PlanList>, Envelope> {
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
     flows::installation(&provider, call.installation()?).await?;
-    let plans = provider.catalog.products().iter().flat_map(|product| &product.plans);
+    let plans = provider.catalog()?.products().iter().flat_map(|product| &product.plans);
     Ok(Json(PlanList { plans: plans.map(Plan::to_billing_plan).collect() }))
 }
 
@@ -50,6 +50,6 @@ pub(super) async fn of_resource(
     let stored = provider.store.get::<Resource>(&key).await?;
     let live = stored.filter(|stored| stored.state == ResourceState::Live);
     let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
-    let product = provider.catalog.product(live.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
+    let product = provider.catalog()?.product(live.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
     Ok(list(product))
 }

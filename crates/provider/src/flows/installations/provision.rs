@@ -68,7 +68,7 @@ impl Create<'_> {
     /// whatever the catalog says by now.
     fn product(&self) -> Result<&Product, ApiError> {
         let (wanted, plan) = (&self.request.product_id, &self.request.billing_plan_id);
-        let product = self.provider.catalog.product(wanted.as_str());
+        let product = self.provider.catalog()?.product(wanted.as_str());
         let product = product.ok_or_else(|| ApiError::invalid(format!("there is no product {wanted}")))?;
         product.plan(plan).ok_or_else(|| unknown_plan(plan))?;
         Ok(product)

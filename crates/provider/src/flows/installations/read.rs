@@ -6,7 +6,7 @@ use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::partner;
 
 use crate::caller::{self, Rule};
-use crate::catalog::Plan;
+use crate::catalog::{Catalog, Plan};
 use crate::edge::error::{ApiError, Envelope};
 use crate::operation::resource_body;
 use crate::provider::Provider;
@@ -26,12 +26,12 @@ pub(super) async fn installation(
     let stored = provider.store.get::<Installation>(&Installation::key_of(call.installation()?)).await?;
     let found = stored.filter(|stored| stored.status != InstallationStatus::Finalized);
     let found = found.ok_or_else(|| ApiError::not_found("installation"))?;
-    Ok(Json(view(&provider, &found)))
+    Ok(Json(view(provider.catalog()?, &found)))
 }
 
 /// An installation as Vercel reads it.
-pub(super) fn view(provider: &Provider, installation: &Installation) -> partner::Installation {
-    let plan = installation.plan.as_ref().and_then(|id| provider.catalog.plan(id));
+pub(super) fn view(catalog: &Catalog, installation: &Installation) -> partner::Installation {
+    let plan = installation.plan.as_ref().and_then(|id| catalog.plan(id));
     partner::Installation {
         billing_plan: plan.map(Plan::to_billing_plan),
         notification: installation.notification.clone(),
@@ -48,5 +48,5 @@ pub(super) async fn resource(
     let stored = provider.store.get::<Resource>(&key).await?;
     let live = stored.filter(|stored| stored.state == ResourceState::Live);
     let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
-    Ok(Json(resource_body(&provider.catalog, &live, provider.clock.now())?))
+    Ok(Json(resource_body(provider.catalog()?, &live, provider.clock.now())?))
 }

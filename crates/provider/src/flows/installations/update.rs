@@ -10,7 +10,7 @@ use tradepost_store::Write;
 use super::provision::{check_name, metadata_text};
 use super::read::{resource_id, view};
 use crate::caller::{self, Rule};
-use crate::catalog::Scope;
+use crate::catalog::{Catalog, Scope};
 use crate::edge::answer::respond;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
@@ -30,8 +30,8 @@ pub(super) async fn installation(
     let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "update_installation").await?;
     let id = call.installation()?;
     let command: UpdateInstallation = body::parse_optional(&call.body)?;
-    let of_installation =
-        |plan: &PlanId| provider.catalog.plan(plan).is_some_and(|plan| plan.scope == Scope::Installation);
+    let catalog = provider.catalog()?;
+    let of_installation = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.scope == Scope::Installation);
     for _ in 0..RACES_MAX {
         let stored = flows::active(&provider, id).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
@@ -44,7 +44,7 @@ pub(super) async fn installation(
         if command.billing_plan_id.is_some() {
             stored.item.plan.clone_from(&command.billing_plan_id);
         }
-        let answer = Answer::json(StatusCode::OK, &view(&provider, &stored))?;
+        let answer = Answer::json(StatusCode::OK, &view(catalog, &stored))?;
         let mut writes = vec![Write::replace(&stored.item, stored.version)?];
         writes.extend(call.identity.remember(&answer, provider.clock.now())?);
         if committed(&provider, writes).await? {
@@ -91,9 +91,9 @@ impl Plan for Change<'_> {
         let wanted = self.request.billing_plan_id.as_ref();
         let current = resource.plan_at(now);
         let change = wanted.filter(|plan| Some(*plan) != current || pending(resource, now));
-        let catalog = &self.provider.catalog;
+        let catalog = self.provider.catalog()?;
         let plan_from = match change {
-            Some(plan) if !offers(self.provider, resource, plan) => return Err(unknown_plan(plan)),
+            Some(plan) if !offers(catalog, resource, plan) => return Err(unknown_plan(plan)),
             Some(plan) => Some(plan_starts(catalog, installation, current, plan, now)?),
             None => None,
         };
@@ -114,7 +114,7 @@ fn pending(resource: &Resource, now: jiff::Timestamp) -> bool {
 }
 
 /// Whether the resource's product has the plan.
-pub(crate) fn offers(provider: &Provider, resource: &Resource, plan: &PlanId) -> bool {
-    let product = provider.catalog.product(resource.product.as_str());
+pub(crate) fn offers(catalog: &Catalog, resource: &Resource, plan: &PlanId) -> bool {
+    let product = catalog.product(resource.product.as_str());
     product.is_some_and(|product| product.plans.iter().any(|offered| offered.id == *plan))
 }

@@ -50,13 +50,13 @@ pub(super) async fn handle(
         match provider.store.get::<Installation>(&Installation::key_of(id)).await? {
             None => {
                 open_shard(&provider, id, now).await?;
-                writes.push(Write::create(&create(&provider, id, &command, now)?)?);
+                writes.push(Write::create(&create(&provider, id, &command, now).await?)?);
             }
             Some(stored) if !stored.is_active() => {
                 return Err(ApiError::conflict("the installation was uninstalled; a new one has a new id").into());
             }
             Some(mut stored) => {
-                refresh(&provider, &mut stored.item, &command)?;
+                refresh(&provider, &mut stored.item, &command).await?;
                 writes.push(Write::replace(&stored.item, stored.version)?);
             }
         }
@@ -67,13 +67,13 @@ pub(super) async fn handle(
     Err(ApiError::busy(1).into())
 }
 
-fn create(
+async fn create(
     provider: &Provider,
     id: &InstallationId,
     command: &UpsertInstallation,
     now: Timestamp,
 ) -> Result<Installation, ApiError> {
-    let period_kind = provider.catalog.period_kind();
+    let period_kind = provider.catalog()?.period_kind();
     // Times go to Vercel with milliseconds: what we compute with must be what it sees.
     let now = now.round(Unit::Millisecond)?;
     let natural = Schedule::new(period_kind, now).containing(now);
@@ -83,7 +83,7 @@ fn create(
         status: InstallationStatus::Active,
         installed_at: now,
         account_url: command.account.as_ref().map(|account| account.url.clone()),
-        token: provider.vault.seal(id.as_str(), TOKEN_FIELD, token)?,
+        token: provider.keys()?.seal(id.as_str(), TOKEN_FIELD, token).await?,
         token_digest: keys::digest_of(&[token.expose_secret().as_bytes()]),
         retired_tokens: Vec::new(),
         policies: policies(command),
@@ -107,7 +107,11 @@ fn policies(command: &UpsertInstallation) -> std::collections::BTreeMap<String, 
     command.accepted_policies.iter().map(|(policy, at)| (policy.clone(), at.to_string())).collect()
 }
 
-fn refresh(provider: &Provider, installation: &mut Installation, command: &UpsertInstallation) -> Result<(), ApiError> {
+async fn refresh(
+    provider: &Provider,
+    installation: &mut Installation,
+    command: &UpsertInstallation,
+) -> Result<(), ApiError> {
     installation.policies = policies(command);
     if let Some(account) = &command.account {
         installation.account_url = Some(account.url.clone());
@@ -121,7 +125,7 @@ fn refresh(provider: &Provider, installation: &mut Installation, command: &Upser
     installation.retired_tokens.push(retired);
     let extra = installation.retired_tokens.len().saturating_sub(RETIRED_TOKENS_MAX);
     installation.retired_tokens.drain(..extra);
-    installation.token = provider.vault.seal(installation.id.as_str(), TOKEN_FIELD, token)?;
+    installation.token = provider.keys()?.seal(installation.id.as_str(), TOKEN_FIELD, token).await?;
     Ok(())
 }
 

@@ -117,7 +117,7 @@ pub(super) async fn prepare(
     let id = stored.id.clone();
     let is_last = stored.is_last_period();
     let at = period::invoice_date(period);
-    let bill = slice.bill(&provider.catalog, period, at).map_err(ApiError::internal)?;
+    let bill = slice.bill(provider.catalog()?, period, at).map_err(ApiError::internal)?;
     let settlement = pricing::settle(&bill, &stored.carried_for_pricing(), is_last).map_err(ApiError::internal)?;
     let mut installation = stored.item.clone();
     let mut writes = Vec::new();
@@ -161,7 +161,7 @@ pub(super) async fn rehearse(
     now: Timestamp,
 ) -> Result<Closing, ApiError> {
     let stored = &slice.installation;
-    let bill = slice.bill(&provider.catalog, period, period::invoice_date(period)).map_err(ApiError::internal)?;
+    let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
     let settlement = pricing::settle(&bill, &stored.carried_for_pricing(), false).map_err(ApiError::internal)?;
     if !settlement.is_invoiced {
         return Err(ApiError::conflict("the period comes to less than 0.50: there is nothing to submit"));

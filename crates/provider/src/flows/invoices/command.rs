@@ -90,7 +90,7 @@ async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Resul
     let is_over = slice.installation.closing.is_some() || open.end <= now;
     let period = if is_over { open } else { period::cut(open, now).ok_or_else(empty)? };
     if command.dry_run {
-        let bill = slice.bill(&provider.catalog, period, period::invoice_date(period)).map_err(ApiError::internal)?;
+        let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
         let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
         return Answer::json(StatusCode::OK, &body).map(Some);
     }

@@ -12,8 +12,8 @@ use crate::state::InstallationStatus;
 
 pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: Deadline) -> Result<Outcome, ApiError> {
     let mut stored = flows::installation(provider, id).await?;
-    let token = OpenToken::of(provider, &stored, deadline)?;
-    match provider.vercel.finalize_installation(&token.call()).await {
+    let token = OpenToken::of(provider, &stored, deadline).await?;
+    match provider.vercel()?.finalize_installation(&token.call()).await {
         Ok(()) => {}
         // Finalized by the final invoice itself, or by a call whose answer was lost.
         Err(error)

@@ -91,7 +91,7 @@ fn bill(
     let resources = [BilledResource { id: Some(found.id.clone()), segments: found.segments.clone() }];
     let totals: Vec<_> = totals.iter().map(metered).collect();
     let input = BillInput {
-        catalog: &provider.catalog,
+        catalog: provider.catalog()?,
         period,
         whole: slice.installation.schedule().containing(period.start),
         at: crate::period::invoice_date(period),

@@ -26,8 +26,8 @@ pub(crate) async fn deliver(
         return Ok(Outcome::Dead { reason: "no_vercel_id".to_owned(), writes: Vec::new() });
     };
     let installation = flows::installation(provider, id).await?;
-    let token = OpenToken::of(provider, &installation, deadline)?;
-    let seen = match provider.vercel.get_invoice(&token.call(), &vercel_id).await {
+    let token = OpenToken::of(provider, &installation, deadline).await?;
+    let seen = match provider.vercel()?.get_invoice(&token.call(), &vercel_id).await {
         Ok(invoice) if invoice.total.money() != Ok(stored.total) => {
             let reason = format!("total_differs: ours {}, Vercel's {}", stored.total, invoice.total);
             tracing::error!(invoice.id = %stored.external_id, reason, "an invoice differs from ours");

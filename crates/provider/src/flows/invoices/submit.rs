@@ -40,12 +40,12 @@ pub(crate) async fn deliver(
         return Ok(still_unknown(provider, &stored));
     }
     let installation = flows::installation(provider, id).await?;
-    let token = OpenToken::of(provider, &installation, deadline)?;
+    let token = OpenToken::of(provider, &installation, deadline).await?;
     let request = request(provider, &stored).await?;
     if request.total() != stored.total {
         return Ok(Outcome::Dead { reason: "lines_differ_from_total".to_owned(), writes: Vec::new() });
     }
-    match provider.vercel.submit_invoice(&token.call(), &request).await {
+    match provider.vercel()?.submit_invoice(&token.call(), &request).await {
         // A rehearsal that fails has said what it was asked for; it must not keep real invoices waiting.
         Err(error) if stored.is_test && !error.is_retryable() => {
             tracing::warn!(invoice.id = %stored.external_id, error.cause = %error, "a test invoice was refused");

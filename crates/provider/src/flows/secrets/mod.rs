@@ -48,7 +48,7 @@ pub(crate) async fn held(
 ) -> Result<Option<Vec<Secret>>, ApiError> {
     let key = Credentials::key_of(installation, resource);
     let Some(held) = provider.store.get::<Credentials>(&key).await? else { return Ok(None) };
-    let text = provider.vault.open(resource.as_str(), SECRETS_FIELD, &held.sealed)?;
+    let text = provider.keys()?.open(resource.as_str(), SECRETS_FIELD, &held.sealed).await?;
     provisioner::secrets_from_text(&text).map(Some).map_err(|_| ApiError::internal("sealed secrets do not parse"))
 }
 

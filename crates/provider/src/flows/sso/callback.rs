@@ -14,15 +14,13 @@ use tradepost_store::Write;
 
 use super::{COOKIE, Page, draw};
 use crate::caller::deadline_of;
+use crate::catalog::Catalog;
 use crate::edge::error::{ApiError, Code};
 use crate::edge::layer::note;
 use crate::flows::{self, committed};
 use crate::provider::{Deadline, Provider};
 use crate::state::session::{HAND_OVER_SECONDS, SESSION_SECONDS, SignIn};
 use crate::state::{HandOver, Resource, ResourceState, Session};
-
-/// The client's secret with which the code is exchanged: the current one.
-const CURRENT: usize = 0;
 
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Page> {
     let deadline = deadline_of(&provider, request.extensions());
@@ -37,7 +35,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
         user_id: claims.user_id,
         role: role(&claims.role),
         resource_id: None,
-        context: context(&provider, &params),
+        context: context(provider.catalog()?, &params),
     };
     if let Some(resource) = &params.resource_id {
         let key = Resource::key_of(&sign_in.installation_id, resource);
@@ -53,15 +51,22 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
 
 /// Exchanges the code and verifies who it is for.
 async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) -> Result<UserClaims, ApiError> {
-    let secret = provider.client_secrets.get(CURRENT).ok_or_else(|| ApiError::internal("there is no client secret"))?;
+    let sign_on = provider.sign_on()?;
     let exchange = SsoExchange {
+<<<<<<< HEAD
         code: params.code.clone(),
         client_id: provider.client_id.clone(),
         client_secret: secret.clone(),
         state: params.state.clone(),
+=======
+        code: &params.code,
+        state: params.state.as_deref(),
+        client_id: &sign_on.client_id,
+        client_secret: &sign_on.client_secret,
+>>>>>>> 8609f70 (Give each function the settings of its own concerns, and nothing in place of the others)
         redirect_uri: None,
     };
-    let tokens = provider.vercel.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {
+    let tokens = provider.vercel()?.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {
         ClientError::Rejected(_) => {
             ApiError::new(Code::ValidationError, "the sign-on code was used or has expired").because(error)
         }
@@ -69,7 +74,7 @@ async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) ->
         other => ApiError::unavailable(other),
     })?;
     let (now, lease) = (provider.clock.now(), provider.lease.now());
-    provider.verifier.verify_sign_on(&tokens.id_token, now, lease).await.map_err(ApiError::unauthorized)
+    provider.tokens()?.verify_sign_on(&tokens.id_token, now, lease).await.map_err(ApiError::unauthorized)
 }
 
 fn role(role: &Role) -> String {
@@ -81,8 +86,8 @@ fn role(role: &Role) -> String {
 }
 
 /// The deep link, as far as it may be passed on. `url` only if its origin is allowed (spec D).
-fn context(provider: &Provider, params: &SsoParams) -> BTreeMap<String, String> {
-    let origins = provider.catalog.allowed_origins().iter();
+fn context(catalog: &Catalog, params: &SsoParams) -> BTreeMap<String, String> {
+    let origins = catalog.allowed_origins().iter();
     let allowed: Vec<AllowedOrigin> = origins.filter_map(|origin| AllowedOrigin::new(origin)).collect();
     let target = params.target(&allowed).unwrap_or_else(|error| {
         tracing::warn!(error = %error, "a sign-on asks for a target that is not allowed");
@@ -106,11 +111,12 @@ fn context(provider: &Provider, params: &SsoParams) -> BTreeMap<String, String> 
 
 /// Makes the session and sends the browser on.
 async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiError> {
+    let sign_on = provider.sign_on()?;
     let now = provider.clock.now();
     let (secret, digest) = draw(provider);
     let ends_at = now.saturating_add(SignedDuration::from_secs(SESSION_SECONDS))?;
     let mut writes = vec![Write::create(&Session { digest, sign_in: sign_in.clone(), ends_at })?];
-    let location = match &provider.dashboard_url {
+    let location = match &sign_on.dashboard_url {
         None => "/installation".to_owned(),
         Some(dashboard) => {
             let (code, digest) = draw(provider);
@@ -125,7 +131,7 @@ async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiErro
     if !committed(provider, writes).await? {
         return Err(ApiError::internal("a drawn session collided"));
     }
-    let secure = if provider.insecure_cookies { "" } else { "; Secure" };
+    let secure = if sign_on.insecure_cookies { "" } else { "; Secure" };
     let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Lax{secure}");
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();

@@ -8,18 +8,18 @@ use std::process::ExitCode;
 use axum::Router;
 use tradepost_host::{Marks, Place};
 use tradepost_marketplace::doors::ProcessEnvironment;
-use tradepost_provider::settings::{self, Needs, Platform};
+use tradepost_provider::settings::{self, Function, Platform};
 use tradepost_provider::{Provider, caller, edge};
 
 /// Runs a function until its platform ends it.
-pub fn serve(needs: Needs, router: fn(&Provider) -> Router) -> ExitCode {
+pub fn serve(function: Function, router: fn(&Provider) -> Router) -> ExitCode {
     let marks = Marks { scheduled: caller::mark_scheduled, deadline: edge::layer::mark_deadline };
-    tradepost_host::main(needs.function, marks, |place| {
+    tradepost_host::main(function.name(), marks, |place| {
         let platform = match place {
             Place::Vercel => Platform::Vercel,
             Place::Lambda => Platform::Lambda,
             Place::Localhost => Platform::Localhost,
         };
-        settings::provider(&ProcessEnvironment, platform, needs).map(|provider| router(&provider))
+        settings::provider(&ProcessEnvironment, platform, function).map(|provider| router(&provider))
     })
 }

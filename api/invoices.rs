@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use tradepost_provider::{flows, settings};
+use tradepost_provider::flows;
+use tradepost_provider::settings::Function;
 
 fn main() -> ExitCode {
-    tradepost_functions::serve(settings::INVOICES, flows::invoices::router)
+    tradepost_functions::serve(Function::Invoices, flows::invoices::router)
 }

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use tradepost_provider::{flows, settings};
+use tradepost_provider::flows;
+use tradepost_provider::settings::Function;
 
 fn main() -> ExitCode {
-    tradepost_functions::serve(settings::OUTBOX, flows::outbox::router)
+    tradepost_functions::serve(Function::Outbox, flows::outbox::router)
 }

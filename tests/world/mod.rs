@@ -35,17 +35,20 @@ use tower::ServiceExt as _;
 use tradepost_cli::demo::repeats::Repeats;
 use tradepost_cli::development;
 use tradepost_cli::local::{Local, Options};
-use tradepost_host::{Marks, guarded};
+use tradepost_host::guarded;
 use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{BusinessClock, LeaseClock};
 use tradepost_marketplace::endpoint;
+use tradepost_marketplace::ids::ClientId;
 use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
 use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
-use tradepost_provider::{Parts, Provider, flows};
+use tradepost_provider::state::vault::Vault;
+use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn, flows};
 use tradepost_simulator::ClockMode;
-use tradepost_store::{FaultKind, FaultPlan, Store};
+use tradepost_store::embedded::TABLE_NAME;
+use tradepost_store::{FaultKind, FaultPlan, KeyRing, Store};
 
 use doors::{Hand, Waits};
 use got::Got;
@@ -304,13 +307,9 @@ impl Drop for World {
 
 /// The provider under test, as a platform serves it.
 fn routes(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits>, mortal: &Mortal) -> Router {
-    let marks = Marks {
-        scheduled: tradepost_provider::caller::mark_scheduled,
-        deadline: tradepost_provider::edge::layer::mark_deadline,
-    };
     let provider = provider(local, recipe, lease, waits, mortal);
     let extra = recipe.extra.map_or_else(Router::new, |extra| extra(&provider));
-    mortal.cut(guarded("tradepost", flows::all(&provider).merge(extra), None, marks))
+    mortal.cut(guarded("tradepost", flows::all(&provider).merge(extra)))
 }
 
 /// The provider under test: Local's, with doors, keys and a provisioner of the test's.
@@ -320,26 +319,34 @@ fn provider(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits
     let clock = BusinessClock(local.simulator.clock());
     let vercel = endpoint::checked(&local.simulator_url).unwrap();
     let secret = |text: &str| SecretString::from(text);
+    let client_id = ClientId::new(development::CLIENT_ID).unwrap();
+    let ring = KeyRing::parse(development::KEY_RING).unwrap();
     let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
     let (http, uri) = (mortal.http(local.http.clone()), recipe.provisioner_url.parse().unwrap());
     let backend = mortal.backend(Arc::new(local.faulty.clone()));
+    let client = Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone());
     Provider::new(Parts {
-        store: Store::new(backend, waits.clone(), from.entropy.clone()).without_ttl(),
-        vault: from.vault.clone(),
-        vercel: Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone()),
-        verifier: Verifier::new(http.clone(), vercel, from.client_id.clone()),
-        catalog: Catalog::parse(&recipe.catalog).unwrap(),
+        keys: Some(Vault::new(ring, TABLE_NAME, from.entropy.clone())),
+        vercel: Some(client),
+        tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
+        catalog: Some(Catalog::parse(&recipe.catalog).unwrap()),
         provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
-        partners: PartnerKeys::parse(&secret(&partner::keys())).unwrap(),
-        client_id: from.client_id.clone(),
-        client_secrets: vec![secret(development::CLIENT_SECRET)],
-        cron_secrets: vec![secret(development::CRON_SECRET)],
-        dashboard_url: recipe.dashboard.clone(),
-        insecure_cookies: true,
-        deadline: from.deadline,
-        clock,
-        lease,
-        sleeper: waits.clone(),
-        entropy: from.entropy.clone(),
+        partners: Some(PartnerKeys::parse(&secret(&partner::keys())).unwrap()),
+        sign_on: Some(SignOn {
+            client_id,
+            client_secret: secret(development::CLIENT_SECRET),
+            dashboard_url: recipe.dashboard.clone(),
+            insecure_cookies: true,
+        }),
+        webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
+        cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
+        doors: Doors {
+            store: Store::new(backend, waits.clone(), from.entropy.clone()).without_ttl(),
+            deadline: from.deadline,
+            clock,
+            lease,
+            sleeper: waits.clone(),
+            entropy: from.entropy.clone(),
+        },
     })
 }

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tradepost_host::{Marks, guarded};
+use tradepost_host::guarded;
 use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{
     BusinessClock, Clock, Entropy, LeaseClock, Sleeper, SystemClock, SystemEntropy, SystemSleeper,
@@ -32,7 +32,7 @@ use tradepost_provider::catalog::Catalog;
 use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
 use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Parts, Provider, flows};
+use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn, flows};
 use tradepost_simulator::{ClockMode, Options as SimulatorOptions, Simulator};
 use tradepost_store::embedded::TABLE_NAME;
 use tradepost_store::{DynamoBackend, Embedded, Faulty, KeyRing, Store, Where};
@@ -235,17 +235,13 @@ impl Local {
         let (provider_url, simulator_url) = (url(&at_provider)?, url(&at_simulator)?);
         let provisioner_url = url(&at_provisioner)?;
         let http: HttpDoor = Arc::new(Network::new("Tradepost-Local/1.0").context("there is no HTTP client")?);
-        let doors = Doors { clock, lease, http: http.clone() };
+        let outside = Outside { clock, lease, http: http.clone() };
         let backend = Arc::new(DynamoBackend::new(embedded.config()));
         let faulty = Faulty::counting(backend.clone());
-        let provider = doors.provider(&faulty, catalog, &simulator_url, &provisioner_url)?;
+        let provider = outside.provider(&faulty, catalog, &simulator_url, &provisioner_url)?;
         let bare = Store::new(backend, Arc::new(SystemSleeper), Arc::new(SystemEntropy)).without_ttl();
 
-        let marks = Marks {
-            scheduled: tradepost_provider::caller::mark_scheduled,
-            deadline: tradepost_provider::edge::layer::mark_deadline,
-        };
-        let routes = guarded("tradepost", flows::all(&provider), None, marks);
+        let routes = guarded("tradepost", flows::all(&provider));
         let servers = vec![
             Server::of_simulator(at_simulator, simulator.clone()),
             Server::of_router(at_provisioner, provisioner.router()),
@@ -297,13 +293,13 @@ impl Local {
 }
 
 /// What the provider gets from outside.
-struct Doors {
+struct Outside {
     clock: BusinessClock,
     lease: LeaseClock,
     http: HttpDoor,
 }
 
-impl Doors {
+impl Outside {
     fn provider(
         &self,
         faulty: &Faulty,
@@ -321,23 +317,34 @@ impl Doors {
         let orders = SigningSecret::parse("the provisioner's secret", &secret(development::PROVISIONER_SECRET))?;
         let provisioner_url = provisioner_url.parse().context("the provisioner's address")?;
         Ok(Provider::new(Parts {
-            store: Store::new(Arc::new(faulty.clone()), sleeper.clone(), entropy.clone()).without_ttl(),
-            vault: Vault::new(ring, TABLE_NAME, entropy.clone()),
-            vercel: Client::new(http.clone(), vercel.clone(), lease.clone(), sleeper.clone(), entropy.clone()),
-            verifier: Verifier::new(http.clone(), vercel, client_id.clone()),
-            catalog,
+            keys: Some(Vault::new(ring, TABLE_NAME, entropy.clone())),
+            vercel: Some(Client::new(
+                http.clone(),
+                vercel.clone(),
+                lease.clone(),
+                sleeper.clone(),
+                entropy.clone(),
+            )),
+            tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
+            catalog: Some(catalog),
             provisioner: Some(Provisioner::new(http.clone(), provisioner_url, orders, clock.clone(), lease.clone())),
-            partners: PartnerKeys::parse(&SecretString::from(development::partner_keys()))?,
-            client_id,
-            client_secrets: vec![secret(development::CLIENT_SECRET)],
-            cron_secrets: vec![secret(development::CRON_SECRET)],
-            dashboard_url: None,
-            insecure_cookies: true,
-            deadline: REQUEST_DEADLINE,
-            clock: clock.clone(),
-            lease: lease.clone(),
-            sleeper,
-            entropy,
+            partners: Some(PartnerKeys::parse(&SecretString::from(development::partner_keys()))?),
+            sign_on: Some(SignOn {
+                client_id,
+                client_secret: secret(development::CLIENT_SECRET),
+                dashboard_url: None,
+                insecure_cookies: true,
+            }),
+            webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
+            cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
+            doors: Doors {
+                store: Store::new(Arc::new(faulty.clone()), sleeper.clone(), entropy.clone()).without_ttl(),
+                deadline: REQUEST_DEADLINE,
+                clock: clock.clone(),
+                lease: lease.clone(),
+                sleeper,
+                entropy,
+            },
         }))
     }
 }

@@ -144,13 +144,8 @@ pub(crate) async fn deliver(
     if invoice.state == InvoiceState::RefundRequested || seen.refunded > refund.refunded_before {
         return requested(provider, stored, seen);
     }
-<<<<<<< HEAD
     let body = Refund::new(refund.total, refund.reason).map_err(ApiError::internal)?;
-    match provider.vercel.refund_invoice(&token.call(), &vercel_id, &body).await {
-=======
-    let body = Refund { total: refund.total, reason: refund.reason };
     match provider.vercel()?.refund_invoice(&token.call(), &vercel_id, &body).await {
->>>>>>> 8609f70 (Give each function the settings of its own concerns, and nothing in place of the others)
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
         // 409: one is under way, perhaps ours whose answer was lost. The next look says.
         Err(error)

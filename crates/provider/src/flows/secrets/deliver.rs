@@ -34,14 +34,9 @@ pub(crate) async fn put(
         return Ok(Outcome::nothing());
     }
     let Some(secrets) = held(provider, id, resource).await? else { return Ok(Outcome::nothing()) };
-<<<<<<< HEAD
-    let token = OpenToken::of(provider, &installation, deadline)?;
-    let update = SecretsUpdate::all(secrets);
-    if let Err(error) = provider.vercel.update_secrets(&token.call(), resource, &update).await {
-=======
     let token = OpenToken::of(provider, &installation, deadline).await?;
-    if let Err(error) = provider.vercel()?.update_secrets(&token.call(), resource, &secrets, false).await {
->>>>>>> 8609f70 (Give each function the settings of its own concerns, and nothing in place of the others)
+    let update = SecretsUpdate::all(secrets);
+    if let Err(error) = provider.vercel()?.update_secrets(&token.call(), resource, &update).await {
         return Ok(match error.status() {
             // A state conflict at Vercel passes; the new secrets must get there.
             Some(409) => Outcome::Later { reason: error.to_string(), after: None },

@@ -53,17 +53,10 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
 async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) -> Result<UserClaims, ApiError> {
     let sign_on = provider.sign_on()?;
     let exchange = SsoExchange {
-<<<<<<< HEAD
         code: params.code.clone(),
-        client_id: provider.client_id.clone(),
-        client_secret: secret.clone(),
+        client_id: sign_on.client_id.clone(),
+        client_secret: sign_on.client_secret.clone(),
         state: params.state.clone(),
-=======
-        code: &params.code,
-        state: params.state.as_deref(),
-        client_id: &sign_on.client_id,
-        client_secret: &sign_on.client_secret,
->>>>>>> 8609f70 (Give each function the settings of its own concerns, and nothing in place of the others)
         redirect_uri: None,
     };
     let tokens = provider.vercel()?.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {

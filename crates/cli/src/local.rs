@@ -318,13 +318,7 @@ impl Outside {
         let provisioner_url = provisioner_url.parse().context("the provisioner's address")?;
         Ok(Provider::new(Parts {
             keys: Some(Vault::new(ring, TABLE_NAME, entropy.clone())),
-            vercel: Some(Client::new(
-                http.clone(),
-                vercel.clone(),
-                lease.clone(),
-                sleeper.clone(),
-                entropy.clone(),
-            )),
+            vercel: Some(Client::new(http.clone(), vercel.clone(), lease.clone(), sleeper.clone(), entropy.clone())),
             tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
             catalog: Some(catalog),
             provisioner: Some(Provisioner::new(http.clone(), provisioner_url, orders, clock.clone(), lease.clone())),

@@ -186,7 +186,8 @@ fn a_wrong_configuration_is_one_line_that_names_the_variable() {
         assert!(matches!(lines[..], [line] if line.starts_with("hello: ") && line.contains(named)), "{output}");
     }
     // What the host cannot use and what the function cannot, together.
-    let (status, output) = Process::start(&hello(), &environment([("PORT", "http"), ("TRADEPOST_LOG", "a=b=c")])).wait();
+    let (status, output) =
+        Process::start(&hello(), &environment([("PORT", "http"), ("TRADEPOST_LOG", "a=b=c")])).wait();
     assert_eq!((status.code(), output.lines().count()), (Some(1), 3), "{output}");
     for named in ["TRADEPOST_LOG", "PORT", "GREETING"] {
         assert!(output.contains(named), "{output}");

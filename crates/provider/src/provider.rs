@@ -138,41 +138,49 @@ impl Provider {
         part.ok_or_else(|| ApiError::internal(format!("this function is not configured for {concern:?}")))
     }
 
-    pub(crate) fn keys(&self) -> Result<&Vault, ApiError> {
+    /// What opens and seals at rest.
+    pub fn keys(&self) -> Result<&Vault, ApiError> {
         self.part(Concern::Keys, |parts| &parts.keys)
     }
 
-    pub(crate) fn vercel(&self) -> Result<&Client, ApiError> {
+    /// Vercel's API.
+    pub fn vercel(&self) -> Result<&Client, ApiError> {
         self.part(Concern::Vercel, |parts| &parts.vercel)
     }
 
-    pub(crate) fn tokens(&self) -> Result<&Verifier, ApiError> {
+    /// What verifies Vercel's tokens.
+    pub fn tokens(&self) -> Result<&Verifier, ApiError> {
         self.part(Concern::Tokens, |parts| &parts.tokens)
     }
 
-    pub(crate) fn sign_on(&self) -> Result<&SignOn, ApiError> {
+    /// How a person is signed in.
+    pub fn sign_on(&self) -> Result<&SignOn, ApiError> {
         self.part(Concern::SignOn, |parts| &parts.sign_on)
     }
 
-    pub(crate) fn webhooks(&self) -> Result<&RotatingSecret, ApiError> {
+    /// What verifies Vercel's webhooks.
+    pub fn webhooks(&self) -> Result<&RotatingSecret, ApiError> {
         self.part(Concern::Webhooks, |parts| &parts.webhooks)
     }
 
-    pub(crate) fn partners(&self) -> Result<&PartnerKeys, ApiError> {
+    /// The keys of partner systems.
+    pub fn partners(&self) -> Result<&PartnerKeys, ApiError> {
         self.part(Concern::Partners, |parts| &parts.partners)
     }
 
-    pub(crate) fn cron(&self) -> Result<&RotatingSecret, ApiError> {
+    /// What the scheduler may show.
+    pub fn cron(&self) -> Result<&RotatingSecret, ApiError> {
         self.part(Concern::Cron, |parts| &parts.cron)
     }
 
-    pub(crate) fn catalog(&self) -> Result<&Catalog, ApiError> {
+    /// Products, plans and prices.
+    pub fn catalog(&self) -> Result<&Catalog, ApiError> {
         self.part(Concern::Catalog, |parts| &parts.catalog)
     }
 
     /// The provisioner. A function that meets an effect for it and is not configured for it leaves the effect
     /// to the sweeper, which is.
-    pub(crate) fn provisioner(&self) -> Result<&Provisioner, ApiError> {
+    pub fn provisioner(&self) -> Result<&Provisioner, ApiError> {
         let part = self.part(Concern::Provisioner, |parts| &parts.provisioner);
         part.map_err(|_| ApiError::unavailable("this function does not call the provisioner"))
     }

@@ -195,11 +195,7 @@ impl Settings {
 }
 
 /// A function's provider from the environment, on the machine's own doors.
-pub fn provider(
-    environment: &dyn Environment,
-    platform: Platform,
-    function: Function,
-) -> Result<Provider, StartError> {
+pub fn provider(environment: &dyn Environment, platform: Platform, function: Function) -> Result<Provider, StartError> {
     Settings::read(environment, platform, function)?.provider()
 }
 

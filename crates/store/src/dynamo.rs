@@ -134,7 +134,8 @@ impl Backend for DynamoBackend {
         let items = writes.iter().map(|write| transact_item(&self.config.table, write));
         let items: Result<Vec<_>, _> = items.collect();
         let items = items.map_err(|error| BackendError::Other(error.to_string()))?;
-        let call = self.client().await?.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        let call =
+            self.client().await?.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {

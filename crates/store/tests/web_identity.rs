@@ -154,7 +154,10 @@ impl Bench {
     async fn ask(&self, token: Option<&str>) -> Result<String, IdentityError> {
         let credentials = with_request_token(token.map(SecretString::from), self.identity.credentials()).await?;
         assert_eq!(
-            (credentials.secret_access_key.expose_secret(), credentials.session_token.as_ref().unwrap().expose_secret()),
+            (
+                credentials.secret_access_key.expose_secret(),
+                credentials.session_token.as_ref().unwrap().expose_secret()
+            ),
             (
                 format!("secret-{}", credentials.access_key_id).as_str(),
                 format!("session-{}", credentials.access_key_id).as_str()
@@ -307,8 +310,7 @@ async fn the_stores_calls_are_signed_with_them() {
 #[tokio::test]
 async fn a_store_without_credentials_says_why() {
     let bench = Bench::new(vec![(500, String::new()), granted("first", 0)]).await;
-    let embedded =
-        Embedded::start(Where::Memory, TcpListener::bind(("127.0.0.1", 0)).await.unwrap()).await.unwrap();
+    let embedded = Embedded::start(Where::Memory, TcpListener::bind(("127.0.0.1", 0)).await.unwrap()).await.unwrap();
     let mut config = embedded.config();
     config.identity = bench.identity.clone();
     assert_eq!(config.table, TABLE_NAME);

@@ -13,8 +13,8 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue};
 use jiff::SignedDuration;
 use secrecy::SecretString;
-use tradepost_store::connect::identity::{TOKEN_BYTES_MAX, TOKEN_HEADER, with_request_token};
 use tracing::Instrument;
+use tradepost_store::connect::identity::{TOKEN_BYTES_MAX, TOKEN_HEADER, with_request_token};
 
 use crate::provider::{Deadline, Provider};
 

@@ -75,7 +75,11 @@ pub(crate) struct OpenToken {
 
 impl OpenToken {
     /// Opens it.
-    pub(crate) async fn of(provider: &Provider, installation: &Installation, deadline: Deadline) -> Result<Self, ApiError> {
+    pub(crate) async fn of(
+        provider: &Provider,
+        installation: &Installation,
+        deadline: Deadline,
+    ) -> Result<Self, ApiError> {
         let token = provider.keys()?.open(installation.id.as_str(), TOKEN_FIELD, &installation.token).await?;
         Ok(Self { token, id: installation.id.clone(), deadline })
     }

@@ -196,7 +196,8 @@ impl<'a> Reader<'a> {
             let url = url.and_then(|url| url.as_str().parse::<Uri>().map_err(|error| error.to_string()));
             self.checked(url_name, url)
         });
-        let secret = self.required(secret_name, "`tradepost config example` draws one; the provisioner verifies with it");
+        let secret =
+            self.required(secret_name, "`tradepost config example` draws one; the provisioner verifies with it");
         let secret = secret.map(SecretString::from).and_then(|text| {
             let secret = SigningSecret::parse(secret_name, &text).map_err(|error| without_name(secret_name, &error));
             self.checked(secret_name, secret)

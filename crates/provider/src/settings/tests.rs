@@ -77,9 +77,11 @@ fn what_is_read_is_what_the_table_says() {
             }
             let table = VARIABLES.iter().filter(|variable| variable.is_read_by(function, platform));
             let table: BTreeSet<String> = table.map(|variable| variable.name.to_owned()).collect();
-            let read = asked.iter().cloned().chain(OF_THE_HOST.map(str::to_owned)).filter(|name| {
-                !OF_THE_HOST.contains(&name.as_str()) || table.contains(name)
-            });
+            let read = asked
+                .iter()
+                .cloned()
+                .chain(OF_THE_HOST.map(str::to_owned))
+                .filter(|name| !OF_THE_HOST.contains(&name.as_str()) || table.contains(name));
             assert_eq!(read.collect::<BTreeSet<_>>(), table, "{function} on {platform:?}");
         }
     }
@@ -98,14 +100,17 @@ fn every_problem_is_told_at_once_one_line_each() {
     let problems = Settings::read(&environment, Platform::Vercel, Function::Secrets).unwrap_err();
     let text = problems.to_string();
     let named: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(named, [
-        "TRADEPOST_TABLE",
-        "TRADEPOST_KEY_RING",
-        "CRON_SECRET",
-        "TRADEPOST_PARTNER_KEYS",
-        "TRADEPOST_PROVISIONER_SECRET",
-        "TRADEPOST_DEADLINE_SECONDS",
-    ]);
+    assert_eq!(
+        named,
+        [
+            "TRADEPOST_TABLE",
+            "TRADEPOST_KEY_RING",
+            "CRON_SECRET",
+            "TRADEPOST_PARTNER_KEYS",
+            "TRADEPOST_PROVISIONER_SECRET",
+            "TRADEPOST_DEADLINE_SECONDS",
+        ]
+    );
     assert!(text.lines().all(|line| line.contains("the secrets function")), "{text}");
     assert!(!text.contains("secret-material") && !text.contains("plain-secret"), "{text}");
     assert_eq!(
@@ -190,6 +195,10 @@ fn a_function_gets_nothing_that_it_does_not_need() {
 fn on_aws_no_cron_secret_opens_anything() {
     let lambda = Settings::read(&with(&[]), Platform::Lambda, Function::Billing).unwrap();
     assert!(lambda.cron.is_some_and(|secrets| secrets.0.is_empty()));
-    let vercel = Settings::read(&with(&[("CRON_SECRET_PREVIOUS", Some("0123456789abcdef"))]), Platform::Vercel, Function::Billing);
+    let vercel = Settings::read(
+        &with(&[("CRON_SECRET_PREVIOUS", Some("0123456789abcdef"))]),
+        Platform::Vercel,
+        Function::Billing,
+    );
     assert!(vercel.unwrap().cron.is_some_and(|secrets| secrets.0.len() == 2));
 }

@@ -62,8 +62,7 @@ fn read(answer: &Response<Bytes>, now: Timestamp) -> Result<(DynamoCredentials, 
     }
     let leaves = leaves.and_then(Result::ok).ok_or(IdentityError::Answer)?;
     let field = |name: &str| {
-        let path =
-            ["AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult", "Credentials", name];
+        let path = ["AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult", "Credentials", name];
         leaves.get(&path).map(str::to_owned).ok_or(IdentityError::Answer)
     };
     let expires_at: Timestamp = field("Expiration")?.parse().map_err(|_| IdentityError::Answer)?;
@@ -105,7 +104,9 @@ mod tests {
     }
 
     fn refusal(code: &str) -> String {
-        format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>")
+        format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"
+        )
     }
 
     #[test]

@@ -185,11 +185,7 @@ impl StoreSettings {
         let region = reader.region();
         let source = if on_vercel { reader.role_or_keys(&region) } else { Source::Keys(reader.keys()) };
         let endpoint = reader.endpoint(names.endpoint, on_vercel);
-        if reader.problems.is_empty() {
-            Ok(Self { table, region, endpoint, source })
-        } else {
-            Err(reader.problems)
-        }
+        if reader.problems.is_empty() { Ok(Self { table, region, endpoint, source }) } else { Err(reader.problems) }
     }
 }
 

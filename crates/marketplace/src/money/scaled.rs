@@ -63,9 +63,10 @@ impl<'a> Digits<'a> {
         // How many of the significant digits stand before the point; negative where zeros follow the point.
         let before = wide(self.whole.len())? - wide(leading)? + self.exponent;
         let after = wide(significant)? - before;
-        if before > wide(integer_digits)? || after > wide(fraction_digits)? {
+        if before > wide(integer_digits)? {
             return None;
         }
+        // Negative where there are more digits after the point.
         let padding = u32::try_from(wide(fraction_digits)? - after).ok()?;
         let value = digits().skip(leading).take(significant);
         let value = value.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));

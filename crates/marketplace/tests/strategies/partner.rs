@@ -111,7 +111,9 @@ prop_compose! {
 prop_compose! {
     pub fn resource_list()(mut resources in vec(resource(), 0..3)) -> ResourceList {
         // Only the answer to Provision Resource carries secrets.
-        resources.iter_mut().for_each(|resource| resource.secrets = None);
+        for resource in &mut resources {
+            resource.secrets = None;
+        }
         ResourceList { resources }
     }
 }

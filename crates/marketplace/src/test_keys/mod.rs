@@ -300,7 +300,19 @@ mod tests {
         ] {
             assert_eq!(verifier.verify(&token.sign(), AuthHeader::User, now(), now()).await, Err(why));
         }
-        // It is this key that counts, and only where its documents are served.
+        // Its documents are served at its own address and nowhere else.
+        for (address, status) in [
+            ("https://issuer.test/base/.well-known/openid-configuration", 200),
+            ("https://issuer.test/base/.well-known/jwks", 200),
+            ("https://issuer.test/.well-known/openid-configuration", 404),
+            ("https://issuer.test/.well-known/jwks", 404),
+            ("https://other.test/base/.well-known/jwks", 404),
+            ("https://issuer.test/base/.well-known/jwks.json", 404),
+        ] {
+            let request = Request::get(address).body(Bytes::new()).unwrap();
+            let answer = issuer().send(request, Duration::ZERO).await.unwrap();
+            assert_eq!(answer.status(), status, "{address}");
+        }
         let good = user().sign();
         let other = checked("https://issuer.test").unwrap();
         let elsewhere = Verifier::new(Arc::new(issuer()), other, issuer().audience);

@@ -1,22 +1,29 @@
 //! One process with everything real in it, for the flow tests: embedded DynamoDB, simulated Vercel and demo
 //! provisioner, all from [`tradepost_cli::local`], and the provider on a socket of its own, behind doors that a
-//! test can hold ([`doors`]) and in front of a provisioner that a test can make fail ([`provisioner`]).
+//! test can hold ([`doors`]) and in front of a provisioner that a test can make fail ([`provisioner`]). Each function
+//! has what its deployment gives it and no more: its own concerns, and its own policy on the table ([`policy`]).
 //!
 //! A test opens a [`World`], acts as Vercel ([`vercel`]), as a partner system ([`partner`]) or as the scheduler
 //! ([`World::cron`]), looks at the table ([`table`]) and closes the world. Time is advanced, never awaited.
 //! [`World::close`] fails the test that leaves an effect in the outbox, an operation on a resource, a fault unspent, a
-//! request running, or a ledger that differs from what Vercel has; a world that is dropped without it fails, too.
+//! request running, or a ledger that differs from what Vercel has, and the one in which a function did what its policy
+//! in `template.yaml` denies; a world that is dropped without it fails, too.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the world")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
 
 pub mod audit;
 pub mod doors;
+#[path = "../support/flows.rs"]
+mod functions;
 pub mod got;
 pub mod mortal;
 pub mod partner;
+pub mod policy;
 pub mod provisioner;
 pub mod table;
+#[path = "../support/template.rs"]
+pub mod template;
 pub mod vercel;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,15 +52,18 @@ use tradepost_provider::catalog::Catalog;
 use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
 use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn, flows};
+use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
 use tradepost_simulator::ClockMode;
 use tradepost_store::embedded::TABLE_NAME;
-use tradepost_store::{FaultKind, FaultPlan, KeyRing, Store};
+use tradepost_store::{Backend, FaultKind, FaultPlan, KeyRing, Store};
 
 use doors::{Hand, Waits};
+use functions::FLOWS;
 use got::Got;
 use mortal::Mortal;
+use policy::Watch;
 use provisioner::StandIn;
+use template::Policies;
 
 /// The product of the repository's catalog, and its plans.
 pub const PRODUCT: &str = "ledgerbase";
@@ -97,6 +107,8 @@ pub struct World {
     pub waits: Arc<Waits>,
     /// The life of the provider.
     pub mortal: Mortal,
+    /// What each function did with the table.
+    pub watch: Arc<Watch>,
     recipe: Recipe,
     served: Arc<Mutex<Router>>,
     servers: Vec<JoinHandle<()>>,
@@ -163,7 +175,9 @@ impl World {
             provisioner_url,
             extra: setup.extra,
         };
-        let served = Arc::new(Mutex::new(routes(&local, &recipe, &lease, &waits, &mortal)));
+        let watch = Arc::new(Watch::by_the_template());
+        let makings = Makings { local: &local, recipe: &recipe, lease: &lease, waits: &waits, mortal: &mortal };
+        let served = Arc::new(Mutex::new(makings.routes(&watch)));
         let front = Arc::clone(&served);
         let front = Router::new().fallback(move |request: Request| {
             let router = front.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -177,7 +191,7 @@ impl World {
         }
         let closed = false;
         let world =
-            Self { local, url, provisioner, lease, waits, mortal, recipe, served, servers, numbers, repeats, closed };
+            Self { local, url, provisioner, lease, waits, mortal, watch, recipe, served, servers, numbers, repeats, closed };
         let crons: Vec<Value> =
             setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
         let registered = world.control(
@@ -194,6 +208,11 @@ impl World {
         );
         registered.await.expect(200);
         world
+    }
+
+    /// What each function may do with the table.
+    pub fn policies() -> Policies {
+        Policies::read(&template::template(), &FLOWS.map(|(function, _)| function.name()))
     }
 
     /// A number that no other call has: for ids and keys.
@@ -249,7 +268,8 @@ impl World {
     pub fn start_anew(&self, seconds: i64) {
         self.mortal.arm(None);
         self.lease.advance(seconds);
-        let router = routes(&self.local, &self.recipe, &self.lease, &self.waits, &self.mortal);
+        let Self { local, recipe, lease, waits, mortal, watch, .. } = self;
+        let router = Makings { local, recipe, lease, waits, mortal }.routes(watch);
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) = router;
     }
 
@@ -267,6 +287,7 @@ impl World {
         audit::books(&self).await;
         audit::nothing_runs(&self).await;
         self.provisioner.is_spent();
+        assert_eq!(self.watch.denied(), Vec::<String>::new(), "done against the policies of template.yaml");
         if let Some(repeats) = &self.repeats {
             let counts = repeats.counts();
             assert!(counts.sent > 0, "nothing was sent twice");
@@ -305,48 +326,63 @@ impl Drop for World {
     }
 }
 
-/// The provider under test, as a platform serves it.
-fn routes(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits>, mortal: &Mortal) -> Router {
-    let provider = provider(local, recipe, lease, waits, mortal);
-    let extra = recipe.extra.map_or_else(Router::new, |extra| extra(&provider));
-    mortal.cut(guarded("tradepost", flows::all(&provider).merge(extra)))
+/// What the functions under test are made of.
+struct Makings<'a> {
+    local: &'a Local,
+    recipe: &'a Recipe,
+    lease: &'a Arc<Hand>,
+    waits: &'a Arc<Waits>,
+    mortal: &'a Mortal,
 }
 
-/// The provider under test: Local's, with doors, keys and a provisioner of the test's.
-fn provider(local: &Local, recipe: &Recipe, lease: &Arc<Hand>, waits: &Arc<Waits>, mortal: &Mortal) -> Provider {
-    let from = &local.provider;
-    let lease = LeaseClock(lease.clone());
-    let clock = BusinessClock(local.simulator.clock());
-    let vercel = endpoint::checked(&local.simulator_url).unwrap();
-    let secret = |text: &str| SecretString::from(text);
-    let client_id = ClientId::new(development::CLIENT_ID).unwrap();
-    let ring = KeyRing::parse(development::KEY_RING).unwrap();
-    let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
-    let (http, uri) = (mortal.http(local.http.clone()), recipe.provisioner_url.parse().unwrap());
-    let backend = mortal.backend(Arc::new(local.faulty.clone()));
-    let client = Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone());
-    Provider::new(Parts {
-        keys: Some(Vault::new(ring, TABLE_NAME, from.entropy.clone())),
-        vercel: Some(client),
-        tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
-        catalog: Some(Catalog::parse(&recipe.catalog).unwrap()),
-        provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
-        partners: Some(PartnerKeys::parse(&secret(&partner::keys())).unwrap()),
-        sign_on: Some(SignOn {
-            client_id,
-            client_secret: secret(development::CLIENT_SECRET),
-            dashboard_url: recipe.dashboard.clone(),
-            insecure_cookies: true,
-        }),
-        webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
-        cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
-        doors: Doors {
-            store: Store::new(backend, waits.clone(), from.entropy.clone()).without_ttl(),
-            deadline: from.deadline,
-            clock,
-            lease,
-            sleeper: waits.clone(),
-            entropy: from.entropy.clone(),
-        },
-    })
+impl Makings<'_> {
+    /// All functions, as a platform serves them, and the routes of the test's own.
+    fn routes(&self, watch: &Arc<Watch>) -> Router {
+        let faulty = || self.local.faulty.clone();
+        let own = FLOWS.map(|(function, router)| {
+            let watched = Arc::new(watch.of(function.name(), faulty()));
+            router(&self.provider(watched).only(function))
+        });
+        let extra = self.recipe.extra.map_or_else(Router::new, |extra| extra(&self.provider(Arc::new(faulty()))));
+        self.mortal.cut(guarded("tradepost", own.into_iter().fold(extra, Router::merge)))
+    }
+
+    /// Local's provider, with doors, keys and a provisioner of the test's.
+    fn provider(&self, backend: Arc<dyn Backend>) -> Provider {
+        let Self { local, recipe, waits, mortal, .. } = *self;
+        let from = &local.provider;
+        let lease = LeaseClock(self.lease.clone());
+        let clock = BusinessClock(local.simulator.clock());
+        let vercel = endpoint::checked(&local.simulator_url).unwrap();
+        let secret = |text: &str| SecretString::from(text);
+        let client_id = ClientId::new(development::CLIENT_ID).unwrap();
+        let ring = KeyRing::parse(development::KEY_RING).unwrap();
+        let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
+        let (http, uri) = (mortal.http(local.http.clone()), recipe.provisioner_url.parse().unwrap());
+        let client = Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone());
+        Provider::new(Parts {
+            keys: Some(Vault::new(ring, TABLE_NAME, from.entropy.clone())),
+            vercel: Some(client),
+            tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
+            catalog: Some(Catalog::parse(&recipe.catalog).unwrap()),
+            provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
+            partners: Some(PartnerKeys::parse(&secret(&partner::keys())).unwrap()),
+            sign_on: Some(SignOn {
+                client_id,
+                client_secret: secret(development::CLIENT_SECRET),
+                dashboard_url: recipe.dashboard.clone(),
+                insecure_cookies: true,
+            }),
+            webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
+            cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
+            doors: Doors {
+                store: Store::new(mortal.backend(backend), waits.clone(), from.entropy.clone()).without_ttl(),
+                deadline: from.deadline,
+                clock,
+                lease,
+                sleeper: waits.clone(),
+                entropy: from.entropy.clone(),
+            },
+        })
+    }
 }

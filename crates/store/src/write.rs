@@ -97,6 +97,15 @@ impl Write {
         self.guard
     }
 
+    /// The DynamoDB action that it is, alone or in a transaction: what a policy must allow.
+    pub fn call(&self) -> &'static str {
+        match self.action {
+            Action::Put(_) => "PutItem",
+            Action::Delete => "DeleteItem",
+            Action::Check => "ConditionCheckItem",
+        }
+    }
+
     /// Whether it can change anything: all but the checks.
     pub fn is_change(&self) -> bool {
         self.action != Action::Check

@@ -1,4 +1,4 @@
-//! `GET /cron/outbox`: the sweeper. Delivers every effect that is due, and finishes operations whose caller
+//! `/cron/outbox`: the sweeper. Delivers every effect that is due, and finishes operations whose caller
 //! never came back. What a crash, a lost answer or an outage left behind is found here.
 
 use axum::Json;
@@ -22,7 +22,7 @@ const OPERATIONS_MAX: usize = 200;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
-    layer::wrap(provider, Router::new().route("/cron/outbox", get(sweep)))
+    layer::wrap(provider, Router::new().route("/cron/outbox", get(sweep).post(sweep)))
 }
 
 /// What a run did.
@@ -38,7 +38,7 @@ struct Report {
 }
 
 async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
-    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let deadline = caller::scheduler(&provider, &request)?;
     // Lanes first: a provisioner that hangs must not keep invoices and secrets from Vercel.
     // A part of the time is kept for operations: they would wait for ever behind lanes that are slow.
     let lanes = outbox::sweep(&provider, deadline.less(OPERATIONS_SECONDS)).await?;

@@ -1,4 +1,4 @@
-//! `GET /cron/billing`: the hourly push of interim billing data (spec A.13). Displayed only; never charges.
+//! `/cron/billing`: the hourly push of interim billing data (spec A.13). Displayed only; never charges.
 //!
 //! A tick reads the checkpoints of all shards that are not empty (one Query), and serves every shard due
 //! since its checkpoint, under the shard's lease: shard *k* is due from minute *k* mod 60 of an hour on. So a
@@ -37,7 +37,7 @@ const MARGIN_SECONDS: i64 = 13;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
-    layer::wrap(provider, Router::new().route("/cron/billing", get(tick)))
+    layer::wrap(provider, Router::new().route("/cron/billing", get(tick).post(tick)))
 }
 
 /// The start of the hour of an instant.
@@ -64,7 +64,7 @@ struct Report {
 }
 
 async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
-    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let deadline = caller::scheduler(&provider, &request)?;
     let now = provider.clock.now();
     let mut report = Report::default();
     let raws = provider.store.query(ShardCheckpoint::COLLECTION, "", 1).await?;

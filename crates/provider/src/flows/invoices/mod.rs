@@ -48,7 +48,7 @@ pub fn router(provider: &Provider) -> Router {
         .route("/partner/invoices", post(command::handle))
         .route("/partner/invoices/query", post(command::query))
         .route("/partner/invoices/{invoice}/refund", post(refund::handle))
-        .route("/cron/invoices", get(run));
+        .route("/cron/invoices", get(run).post(run));
     layer::wrap(provider, routes)
 }
 
@@ -65,9 +65,9 @@ struct Report {
     left: u32,
 }
 
-/// `GET /cron/invoices`.
+/// `/cron/invoices`.
 async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
-    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let deadline = caller::scheduler(&provider, &request)?;
     let mut report = Report::default();
     let mut holds = Vec::new();
     for key in provider.store.due(CLOSES, provider.clock.now(), RUN_MAX).await? {

@@ -1,4 +1,4 @@
-//! `GET /cron/secrets`: the old secrets of a rotation expire.
+//! `/cron/secrets`: the old secrets of a rotation expire.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -37,7 +37,7 @@ pub(super) struct Report {
 }
 
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Json<Report>, Problem> {
-    let deadline = caller::scheduler(&provider, request.headers(), request.extensions())?;
+    let deadline = caller::scheduler(&provider, &request)?;
     let mut report = Report::default();
     for key in provider.store.due(ROTATIONS, provider.clock.now(), RUN_MAX).await? {
         report.due += 1;

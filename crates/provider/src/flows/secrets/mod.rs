@@ -36,7 +36,7 @@ use crate::state::{Credentials, Installation, Intent, Origin, Resource};
 pub fn router(provider: &Provider) -> Router {
     let routes = Router::new()
         .route("/partner/resources/{resource}/secrets", post(rotate))
-        .route("/cron/secrets", get(expire::handle));
+        .route("/cron/secrets", get(expire::handle).post(expire::handle));
     layer::wrap(provider, routes)
 }
 

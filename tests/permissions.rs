@@ -1,0 +1,264 @@
+//! The policies of `template.yaml` are exactly what the functions do with the table: nothing that they do is denied
+//! (every test of the world looks after that), and nothing is allowed that no function was seen to do, which is what
+//! is shown here.
+//!
+//! Each function is taken through every part of its flow that reads or writes another place of the table, the rare
+//! ones too: an answer that was lost, an operation that somebody else finishes, a record whose operation is not there.
+//! Where the two differ, the failure prints the statements of the function's role as they ought to be.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tradepost_cli::development;
+use tradepost_provider::idempotency::{Identity, Remembered};
+use tradepost_store::FaultKind;
+use world::got::{Got, text};
+use world::provisioner::Mood;
+use world::template::{Call as Done, Grants, Policies, like};
+use world::vercel::Call;
+use world::{FREE, PRODUCT, SCALE, Setup, TEAM, World};
+
+/// Longer than every lease.
+const LATER: i64 = 121;
+
+/// What partition keys look like: what a policy can be made of. The first that fits counts.
+const PATTERNS: [&str; 10] =
+    ["I#*", "K#*", "N#*", "Z#*", "H#billing", "lanes#*", "operations", "closes", "rotations", "???"];
+
+/// Fewer statements for the same: all actions with the same keys are one.
+fn statements(grants: &Grants) -> String {
+    let mut merged: BTreeMap<(&Option<String>, &BTreeSet<String>), Vec<&str>> = BTreeMap::new();
+    for ((index, action), patterns) in grants {
+        merged.entry((index, patterns)).or_default().push(action);
+    }
+    let mut out = String::new();
+    for ((index, patterns), actions) in merged {
+        let actions: Vec<_> = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
+        let resource = match index {
+            None => "!GetAtt Table.Arn".to_owned(),
+            Some(index) => format!("!Sub ${{Table.Arn}}/index/{index}"),
+        };
+        let keys: Vec<_> = patterns.iter().map(|pattern| format!("{pattern:?}")).collect();
+        write!(
+            out,
+            "              - Effect: Allow\n                Action: [{}]\n                Resource: {resource}\n                \
+             Condition: {{ \"ForAllValues:StringLike\": {{ \"dynamodb:LeadingKeys\": [{}] }} }}\n",
+            actions.join(", "),
+            keys.join(", ")
+        )
+        .unwrap();
+    }
+    out
+}
+
+/// The narrowest grants under which this could be done.
+fn needed(done: &BTreeSet<(&'static str, Done)>) -> BTreeMap<String, Grants> {
+    let mut all: BTreeMap<String, Grants> = BTreeMap::new();
+    for (function, call) in done {
+        let pattern = PATTERNS.iter().find(|pattern| like(pattern, &call.key));
+        let pattern = pattern.unwrap_or_else(|| panic!("{function} uses a key of a kind that is not listed: {call:?}"));
+        let grants = all.entry((*function).to_owned()).or_default();
+        let at = (call.index.clone(), call.action.clone());
+        grants.entry(at).or_default().insert((*pattern).to_owned());
+    }
+    all
+}
+
+#[tokio::test]
+async fn each_function_may_do_what_it_is_seen_to_do_and_no_more() {
+    let mut done = BTreeSet::new();
+    done.extend(customers().await);
+    done.extend(people().await);
+    done.extend(partners().await);
+    done.extend(lost_answers().await);
+    done.extend(left_behind().await);
+    done.extend(a_record_without_its_operation().await);
+    let Policies(allowed) = World::policies();
+    let needed = needed(&done);
+    assert_eq!(needed.keys().collect::<Vec<_>>(), allowed.keys().collect::<Vec<_>>());
+    let different = needed.iter().filter(|(function, grants)| allowed[*function] != **grants);
+    let report: String =
+        different.map(|(function, grants)| format!("\n# {function}, on the table\n{}", statements(grants))).collect();
+    assert!(report.is_empty(), "template.yaml allows the functions something else than what they do:\n{report}");
+}
+
+/// Ends a world: what was done in it.
+async fn over(world: World) -> BTreeSet<(&'static str, Done)> {
+    let done = world.watch.done();
+    world.close().await;
+    done
+}
+
+fn path(installation: &str, resource: &str) -> String {
+    format!("/v1/installations/{installation}/resources/{resource}")
+}
+
+async fn rotate(world: &World, installation: &str, resource: &str) -> Got {
+    let data = json!({ "resourceId": resource, "delayHours": 0 });
+    world.partner("secrets.rotate", &format!("/partner/resources/{resource}/secrets"), installation, data).await
+}
+
+/// The Partner API from the install to the end, and Vercel's webhooks.
+async fn customers() -> BTreeSet<(&'static str, Done)> {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    let path = path(&installation, &id);
+    let at = format!("/v1/installations/{installation}");
+    for (call, status) in [
+        (Call::new("GET", &at).system(), 200),
+        (Call::new("GET", format!("{at}/plans")).system(), 200),
+        (Call::new("GET", &path).system(), 200),
+        (Call::new("GET", format!("{path}/plans")).system(), 200),
+        (Call::new("PATCH", &path).body(json!({ "name": "renamed" })).key("u1"), 200),
+        (Call::new("POST", format!("{path}/secrets/rotate")).body(json!({})).key("r1"), 202),
+    ] {
+        world.vercel(call.of(&installation)).await.expect(status);
+    }
+    // A create that the provisioner refuses leaves nothing.
+    world.provisioner.next(Mood::Refuses(json!({ "error": { "code": "full", "message": "no room" } })));
+    let order = json!({ "productId": PRODUCT, "name": "more", "billingPlanId": TEAM, "metadata": {} });
+    let refused = Call::new("POST", format!("{at}/resources")).of(&installation).body(order).key("p1");
+    assert_eq!(world.vercel(refused).await.status, 422);
+    // A month, its invoice and the webhooks that tell of it; then the end, told by a webhook.
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    world.cron("/cron/billing").await;
+    world.cron("/cron/invoices").await;
+    world.advance("2h").await;
+    world.cron("/cron/secrets").await;
+    world.vercel(Call::new("DELETE", &path).of(&installation).key("d1")).await.expect(204);
+    world.uninstall(&installation).await;
+    world.advance("6h").await;
+    world.cron("/cron/invoices").await;
+    world.advance("3h").await;
+    over(world).await
+}
+
+/// Sign-on, to the built-in page and to a dashboard.
+async fn people() -> BTreeSet<(&'static str, Done)> {
+    let mut done = BTreeSet::new();
+    for dashboard in [None, Some("https://dashboard.example.com/in")] {
+        let world = World::with(Setup { dashboard, ..Setup::default() }).await;
+        let (installation, _) = world.customer(FREE).await;
+        let url = world.control("POST", "/_sim/sso", json!({ "installationId": installation })).await.expect(200);
+        let opened = http::Request::builder().method(Method::GET).uri(text(&url.body["url"]));
+        let got = world.send(opened, "").await.expect(303);
+        if dashboard.is_some() {
+            let code = got.header("location").split("code=").nth(1).unwrap().split('&').next().unwrap();
+            let data = json!({ "code": code });
+            let call = world.partner_call("sessions.redeem", "/partner/sessions/redeem", &installation, &data);
+            for _ in 0..2 {
+                world.send_partner(&call).await.expect(200);
+            }
+        } else {
+            let cookie = got.header("set-cookie").split("; ").next().unwrap().to_owned();
+            world.send(world.request(Method::GET, "/installation").header("cookie", cookie), "").await.expect(200);
+        }
+        done.extend(over(world).await);
+    }
+    done
+}
+
+/// What partner systems ask for, and the schedules that follow it up.
+async fn partners() -> BTreeSet<(&'static str, Done)> {
+    let world = World::open().await;
+    let (installation, id) = world.customer(SCALE).await;
+    let partner = async |kind: &str, route: &str, data: Value| world.partner(kind, route, &installation, data).await;
+    world.report(&installation, "b1", &[(&id, "queries", world::BEGIN, "140000")]).await.expect(200);
+    let renamed = json!({ "resourceId": id, "name": "renamed" });
+    let got = partner("resource.updated", "/partner/events", renamed).await.expect(202);
+    world.fates(&installation, &world::partner::effects(&got)).await;
+    let report = json!({ "operationId": "op_1", "fence": 1, "resourceId": id, "status": "suspended" });
+    partner("provisioner.report", "/partner/provisioner/reports", report).await.expect(202);
+    // Vercel is down when the secrets are handed over: the sweeper does it, then the old ones expire.
+    let down = json!([{ "match": { "path": "*/secrets" }, "fault": { "kind": "status", "status": 500 } }]);
+    world.vercel_fails(down).await;
+    rotate(&world, &installation, &id).await.expect(202);
+    world.cron("/cron/secrets").await;
+    world.vercel_heals().await;
+    world.sweep().await;
+    world.advance("61s").await;
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 1);
+    // A period that is closed on demand, an adjustment, a month, its refund.
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    partner("invoice.close", "/partner/invoices", json!({})).await.expect(202);
+    world.advance("2h").await;
+    let lines = json!([{ "name": "Support", "amount": "10.00" }]);
+    partner("invoice.adjust", "/partner/invoices", json!({ "lines": lines })).await.expect(202);
+    let invoice = format!("{installation}.i1");
+    partner("invoice.query", "/partner/invoices/query", json!({ "invoiceId": invoice })).await.expect(200);
+    let refund = json!({ "invoiceId": invoice, "total": "1.00", "reason": "an outage" });
+    partner("invoice.refund", &format!("/partner/invoices/{invoice}/refund"), refund).await.expect(202);
+    world.advance("1h").await;
+    over(world).await
+}
+
+/// A single write whose answer is lost is looked for: by the hourly push, which else never reads a single item.
+async fn lost_answers() -> BTreeSet<(&'static str, Done)> {
+    let world = World::open().await;
+    world.customer(SCALE).await;
+    let down = json!([{ "match": { "path": "*/billing" }, "fault": { "kind": "status", "status": 500 } }]);
+    world.vercel_fails(down).await;
+    // Every shard has had its minute.
+    world.advance("59m").await;
+    for hour in 0..4 {
+        if hour == 2 {
+            world.vercel_heals().await;
+        }
+        world.advance("1h").await;
+        world.store_fails(FaultKind::TimeoutAfter, 2);
+        assert_eq!(world.cron("/cron/billing").await["due"], 1);
+        world.store_fails(FaultKind::None, 0);
+    }
+    assert!(world.local.faulty.injected() > 4);
+    over(world).await
+}
+
+/// Operations of partner systems that their process never finished: the sweeper does, or whoever comes next.
+async fn left_behind() -> BTreeSet<(&'static str, Done)> {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    for finished_by in ["outbox", "installations"] {
+        world.provisioner.next(Mood::Holds);
+        let held = world.provisioner.orders().len();
+        let death = async {
+            world.provisioner.holds(usize::from(finished_by == "installations") + 1).await;
+            world.die_after(0);
+            world.provisioner.let_go();
+        };
+        let (got, ()) = tokio::join!(rotate(&world, &installation, &id), death);
+        assert_eq!((got.status, world.provisioner.orders().len()), (500, held + 1));
+        world.revive_after(LATER).await;
+        if finished_by == "outbox" {
+            assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 1);
+        } else {
+            let call = Call::new("PATCH", path(&installation, &id)).body(json!({ "name": "renamed" })).key("u1");
+            world.vercel(call.of(&installation)).await.expect(200);
+        }
+        world.advance("61s").await;
+        world.cron("/cron/secrets").await;
+    }
+    over(world).await
+}
+
+/// A reader that sees the record of a request before the operation that works on it.
+async fn a_record_without_its_operation() -> BTreeSet<(&'static str, Done)> {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let data = json!({ "resourceId": id, "delayHours": 0 });
+    let route = format!("/partner/resources/{id}/secrets");
+    let call = world.partner_call("secrets.rotate", &route, &installation, &data);
+    let identity = Identity::of_partner(development::PARTNER_KEY_ID, &call.id, call.body.as_bytes());
+    let running: Remembered = identity.running("op_unseen", Timestamp::UNIX_EPOCH).unwrap();
+    world.local.bare.commit(vec![tradepost_store::Write::create(&running).unwrap()]).await.unwrap();
+    world.send_partner(&call).await.expect(202);
+    world.advance("61s").await;
+    world.cron("/cron/secrets").await;
+    over(world).await
+}

@@ -84,8 +84,9 @@ async fn each_function_may_do_what_it_is_seen_to_do_and_no_more() {
     let needed = needed(&done);
     assert_eq!(needed.keys().collect::<Vec<_>>(), allowed.keys().collect::<Vec<_>>());
     let different = needed.iter().filter(|(function, grants)| allowed[*function] != **grants);
-    let report: String =
-        different.map(|(function, grants)| format!("\n# {function}, on the table\n{}", statements(grants))).collect();
+    let report = different.fold(String::new(), |report, (function, grants)| {
+        format!("{report}\n# {function}, on the table\n{}", statements(grants))
+    });
     assert!(report.is_empty(), "template.yaml allows the functions something else than what they do:\n{report}");
 }
 

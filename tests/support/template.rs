@@ -1,8 +1,11 @@
-//! `template.yaml` as CloudFormation reads it, and who may do what with the table by it.
+//! `template.yaml` as `CloudFormation` reads it, and who may do what with the table by it.
 //!
 //! Short tags become their long forms (`!Ref X` is `{"Ref": "X"}`, `!GetAtt X.Arn` is `{"Fn::GetAtt": "X.Arn"}`), so that
 //! everything here is JSON. Used by the tests of the templates and by the world, which lets each function do only what
 //! its policy allows. Fails loudly on whatever it was not made for: a policy that it cannot read is no policy.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the bench")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -54,7 +57,10 @@ fn node<'a>(event: Event<'a>, events: &mut impl Iterator<Item = Event<'a>>) -> V
         }
         other => panic!("YAML with {other:?}"),
     };
-    tag.map_or(value.clone(), |tag| tagged(&tag, value))
+    match tag {
+        Some(tag) => json!({ long(&tag): value }),
+        None => value,
+    }
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {
@@ -67,10 +73,10 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
     }
 }
 
-fn tagged(tag: &Tag, value: Value) -> Value {
-    assert_eq!(tag.handle, "!", "a tag that is not CloudFormation's: {tag:?}");
-    let name = if tag.suffix == "Ref" { "Ref".to_owned() } else { format!("Fn::{}", tag.suffix) };
-    json!({ name: value })
+/// The long form of a tag's name.
+fn long(tag: &Tag) -> String {
+    assert_eq!(tag.handle, "!", "a tag that is not of the template language: {tag:?}");
+    if tag.suffix == "Ref" { "Ref".to_owned() } else { format!("Fn::{}", tag.suffix) }
 }
 
 /// The logical id of a function's resource: `BillingFunction`.

@@ -171,8 +171,7 @@ fn emulated(program: &Path) -> PathBuf {
         ["/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64"].into_iter().find(|it| Path::new(it).exists());
     let emulator = emulator.expect("qemu-user, to run what is built for arm64: .ci/full installs it");
     let script = program.with_file_name("emulated");
-    let root = file("target/ci-tools/arm64");
-    let text = format!("#!/bin/sh\nexec {emulator} -L {} {}\n", root.display(), program.display());
+    let text = format!("#!/bin/sh\nexec {emulator} -L /usr/aarch64-linux-gnu {}\n", program.display());
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     script

@@ -6,10 +6,9 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tradepost_marketplace::doors::Environment;
-use tradepost_provider::settings::{self, Needs, Platform, SettingsError};
+use tradepost_provider::settings::{Function, Platform, Settings};
 use tradepost_store::table::TABLE;
 
-use crate::flows::FLOWS;
 use crate::routes;
 use crate::template::{file, logical, statements, template, text, texts};
 use crate::{FUNCTIONS, SCHEDULED, vercel};
@@ -276,9 +275,12 @@ impl Environment for Given {
     }
 }
 
-fn start(names: &BTreeSet<String>, needs: Needs) -> Result<BTreeSet<String>, SettingsError> {
+fn start(names: &BTreeSet<String>, function: Function) -> Result<BTreeSet<String>, String> {
     let given = Given { names: names.clone(), asked: Mutex::default() };
-    settings::provider(&given, Platform::Lambda, needs).map(|_| given.asked.into_inner().unwrap())
+    match Settings::read(&given, Platform::Lambda, function) {
+        Ok(_) => Ok(given.asked.into_inner().unwrap()),
+        Err(problems) => Err(problems.to_string()),
+    }
 }
 
 /// Each function has the variables with which it starts, none that it does not read, and no secret without which it
@@ -287,12 +289,12 @@ fn start(names: &BTreeSet<String>, needs: Needs) -> Result<BTreeSet<String>, Set
 fn each_function_is_given_the_variables_that_it_needs_and_no_other() {
     let template = template();
     let shared = template["Globals"]["Function"]["Environment"]["Variables"].as_object().unwrap();
-    for flow in FLOWS {
-        let (needs, function) = (flow.needs, flow.name());
+    for needy in Function::ALL {
+        let function = needy.name();
         let properties = properties(&template, function);
         let own = properties["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
         let names: BTreeSet<String> = shared.keys().chain(own.keys()).cloned().collect();
-        let asked = start(&names, needs).unwrap_or_else(|error| panic!("{function} does not start on AWS: {error}"));
+        let asked = start(&names, needy).unwrap_or_else(|error| panic!("{function} does not start on AWS: {error}"));
         for name in &names {
             assert!(SAMPLES.iter().any(|(known, _)| known == name), "{name} is new here: what is a usable value?");
             assert!(asked.contains(name), "{function} never reads {name}");
@@ -303,7 +305,7 @@ fn each_function_is_given_the_variables_that_it_needs_and_no_other() {
             assert_eq!(is_secret, looks_secret, "{function}: {name} is a secret and comes by reference, or neither");
             let mut without = names.clone();
             without.remove(name);
-            let starts = start(&without, needs).is_ok();
+            let starts = start(&without, needy).is_ok();
             assert!(!starts || !is_secret, "{function} starts without {name}, so it must not have it");
         }
     }

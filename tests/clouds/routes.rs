@@ -113,18 +113,18 @@ impl Environment for Anywhere {
 #[tokio::test]
 async fn the_routers_have_these_routes_each_its_own() {
     let routes = all();
-    for flow in FLOWS {
-        let provider = settings::provider(&Anywhere, Platform::Localhost, flow.needs).unwrap();
-        let served_by = (flow.router)(&provider);
+    for (function, router) in FLOWS {
+        let provider = settings::provider(&Anywhere, Platform::Localhost, function).unwrap();
+        let served_by = router(&provider);
         for route in routes.iter().filter(|route| !route.path.starts_with("/health/")) {
             for method in [Method::GET, Method::PUT, Method::POST, Method::PATCH, Method::DELETE] {
                 let request = Request::builder().method(method.clone()).uri(route.sample()).body(Body::empty());
                 let status = served_by.clone().oneshot(request.unwrap()).await.unwrap().status();
                 let served = ![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status);
-                let own = route.function == flow.name();
+                let own = route.function == function.name();
                 let wanted = own && route.methods.contains(method.as_str());
-                assert_eq!(served, wanted, "{}: {method} {}: {status}", flow.name(), route.path);
-                assert!(own || status == StatusCode::NOT_FOUND, "{}: {method} {}", flow.name(), route.path);
+                assert_eq!(served, wanted, "{}: {method} {}: {status}", function.name(), route.path);
+                assert!(own || status == StatusCode::NOT_FOUND, "{}: {method} {}", function.name(), route.path);
             }
         }
     }

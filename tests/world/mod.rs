@@ -190,8 +190,21 @@ impl World {
             local.simulator.on_repeat(repeats.hook());
         }
         let closed = false;
-        let world =
-            Self { local, url, provisioner, lease, waits, mortal, watch, recipe, served, servers, numbers, repeats, closed };
+        let world = Self {
+            local,
+            url,
+            provisioner,
+            lease,
+            waits,
+            mortal,
+            watch,
+            recipe,
+            served,
+            servers,
+            numbers,
+            repeats,
+            closed,
+        };
         let crons: Vec<Value> =
             setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
         let registered = world.control(

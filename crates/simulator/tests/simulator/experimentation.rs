@@ -160,6 +160,7 @@ async fn a_connection_is_made_once_and_told_once() {
     for _ in 0..2 {
         let got = stage.vercel(&it.token, "POST", &path, json!({ "projectId": "prj_1" })).await;
         assert_eq!(got, (201, Value::Null));
+        stage.advance("1h").await;
     }
     let state = stage.state().await;
     assert_eq!(rows(&state, "connections")[0]["projectId"], "prj_1");

@@ -87,6 +87,8 @@ async fn a_provider_that_cannot_act_is_asked_again_and_one_that_refuses_is_not()
     // A repeat of the call tells again of the same purchase.
     let (_, again) = stage.keyed("k", "POST", &path, body).await;
     assert_eq!((&again["invoiceId"], &again["partner"]["status"]), (&first["invoiceId"], &json!(200)));
+    assert_eq!(stage.state().await["purchases"][0]["at"], "2027-01-01T00:00:00Z");
+    assert_eq!(stage.partner.webhooks("marketplace.invoice.paid").len(), 1);
     stage.advance("1d").await;
     let told = stage.partner.seen_of("POST", "/provision");
     assert_eq!(told.len(), 3);

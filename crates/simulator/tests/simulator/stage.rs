@@ -166,6 +166,18 @@ impl Stage {
         assert_eq!(status, 200, "{body}");
     }
 
+    /// All pages of the state, as they came.
+    pub(crate) async fn whole_state(&self) -> Vec<String> {
+        let (mut pages, mut path) = (Vec::new(), "/_sim/state".to_owned());
+        loop {
+            let text = self.text(&path).await;
+            let page: Value = serde_json::from_str(&text).unwrap();
+            pages.push(text);
+            let Some(next) = page["next"].as_str() else { return pages };
+            path = format!("/_sim/state?cursor={}", next.replace('/', "%2F"));
+        }
+    }
+
     pub(crate) async fn state(&self) -> Value {
         serde_json::from_str(&self.text("/_sim/state").await).unwrap()
     }

@@ -145,8 +145,20 @@ async fn a_sign_on_code_is_exchanged_once() {
         "refresh_token": body["refresh_token"], "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
         "grant_type": "refresh_token",
     });
-    let (status, body) = exchange(&stage, refresh).await;
+    // Each grant has a body of its own, closed.
+    let mut both = refresh.clone();
+    both["code"] = json!("x");
+    let (status, answer) = exchange(&stage, both).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_request")), "{answer}");
+    let (status, body) = exchange(&stage, refresh.clone()).await;
     assert!(status == 200 && verify(&stage, body["id_token"].as_str().unwrap()).await.is_ok());
+    assert!(body["access_token"].is_string() && body["token_type"].is_string() && body["expires_in"].is_number());
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(refresh.as_object().unwrap().iter().map(|(name, value)| (name, value.as_str().unwrap())))
+        .finish();
+    let request = http::Request::post(format!("{}/v1/integrations/sso/token", stage.url));
+    let request = request.header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    assert_eq!(stage.raw(request, &form).await.status().as_u16(), 200);
 }
 
 #[tokio::test]

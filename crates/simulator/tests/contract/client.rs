@@ -86,6 +86,7 @@ impl Bench {
     }
 
     /// Draws bodies and sends each.
+    #[allow(clippy::needless_pass_by_value, reason = "callers write closures in place")]
     fn draws<T: Debug, R>(
         &self,
         draw: impl Strategy<Value = T>,
@@ -97,8 +98,8 @@ impl Bench {
             let deadline = deadline();
             let call = Call { token: &token, installation: &installation, deadline };
             let shown = format!("{value:?}");
-            let sent = self.runtime.block_on(send(self, call, value));
-            if let Err(error @ (ClientError::Unreadable | ClientError::Unwritable(_))) = sent {
+            let outcome = self.runtime.block_on(send(self, call, value));
+            if let Err(error @ (ClientError::Unreadable | ClientError::Unwritable(_))) = outcome {
                 return Err(TestCaseError::fail(format!("{error}: {shown}")));
             }
             prop_assert_eq!(self.recorder.faults(), Vec::<String>::new());

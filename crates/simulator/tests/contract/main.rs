@@ -1,4 +1,4 @@
-//! The contract with Vercel, as its OpenAPI documents have it: what the client writes, what the simulator answers, and
+//! The contract with Vercel, as its `OpenAPI` documents have it: what the client writes, what the simulator answers, and
 //! every body of the Partner API, in the combinations of optional fields that the strategies draw.
 //!
 //! The documents lie beside the checkout, not in it: where they are not there, the tests say aloud that they are skipped.

@@ -1,6 +1,6 @@
-//! Vercel's OpenAPI documents as validators: one for each request body and each documented answer.
+//! Vercel's `OpenAPI` documents as validators: one for each request body and each documented answer.
 //!
-//! The documents are OpenAPI 3.0, the validator speaks JSON Schema. The differences that they use are removed here:
+//! The documents are `OpenAPI` 3.0, the validator speaks JSON Schema. The differences that they use are removed here:
 //! `nullable`; `oneOf` (its branches overlap, so what fits two of them is right); references that lead nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};

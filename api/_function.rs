@@ -6,15 +6,16 @@
 use std::process::ExitCode;
 
 use axum::Router;
-use tradepost_host::{Marks, Place};
+use tradepost_host::{Marks, Metric, Place};
 use tradepost_marketplace::doors::ProcessEnvironment;
+use tradepost_provider::edge::wide::Field;
 use tradepost_provider::settings::{self, Function, Platform};
 use tradepost_provider::{Provider, caller, edge};
 
 /// Runs a function until its platform ends it.
 pub fn serve(function: Function, router: fn(&Provider) -> Router) -> ExitCode {
     let marks = Marks { scheduled: caller::mark_scheduled, deadline: edge::layer::mark_deadline };
-    tradepost_host::main(function.name(), marks, |place| {
+    tradepost_host::main(function.name(), marks, &metrics(), |place| {
         let platform = match place {
             Place::Vercel => Platform::Vercel,
             Place::Lambda => Platform::Lambda,
@@ -22,4 +23,10 @@ pub fn serve(function: Function, router: fn(&Provider) -> Router) -> ExitCode {
         };
         settings::provider(&ProcessEnvironment, platform, function).map(|provider| router(&provider))
     })
+}
+
+/// The fields of the wide event that are metrics as well.
+pub fn metrics() -> Vec<Metric> {
+    let metrics = Field::ALL.into_iter().filter_map(|field| Some((field.as_str(), field.metric()?)));
+    metrics.map(|(field, metric)| Metric { field, name: metric.name, unit: metric.unit }).collect()
 }

@@ -28,7 +28,7 @@ fn mark_deadline(extensions: &mut Extensions, remaining: Duration) {
 }
 
 fn main() -> ExitCode {
-    tradepost_host::main("hello", Marks { scheduled: mark_scheduled, deadline: mark_deadline }, router)
+    tradepost_host::main("hello", Marks { scheduled: mark_scheduled, deadline: mark_deadline }, &[], router)
 }
 
 fn router(place: Place) -> Result<Router, String> {

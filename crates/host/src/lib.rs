@@ -23,8 +23,14 @@ mod guard;
 mod lambda;
 mod localhost;
 pub mod log;
+pub mod metrics;
 mod place;
 mod slow;
+#[cfg(not(feature = "otel"))]
+#[path = "no_traces.rs"]
+mod traces;
+#[cfg(feature = "otel")]
+pub mod traces;
 mod vercel;
 
 use std::fmt::Display;
@@ -36,7 +42,9 @@ use http::Extensions;
 use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
 
 pub use guard::{BODY_BYTES_MAX, guarded};
+pub use metrics::Metric;
 pub use place::{Place, PlaceError, problems};
+use traces::Traces;
 
 /// How the host tells the router what only the platform can know. Plain functions of the caller, so that
 /// the types of the marks belong to whoever reads them.
@@ -50,50 +58,60 @@ pub struct Marks {
 
 /// The whole life of a function's process: detect the place, set up logs, build the router, serve.
 ///
+/// `metrics` are the fields of its log that are metrics as well ([`metrics`]).
 /// A wrong configuration is told on stderr, in a line for each problem, and ends with exit code 1; so does a socket
 /// that fails. `build` runs inside the async runtime; its error may have several lines.
 pub fn main<E: Display>(
     function: &'static str,
     marks: Marks,
+    metrics: &[Metric],
     build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> ExitCode {
-    exit(function, start(function, marks, &ProcessEnvironment, build))
+    exit(function, start(function, marks, metrics, &ProcessEnvironment, build))
 }
 
 /// Serves the router where this process runs, until it is told to stop.
-pub async fn run(
+async fn run(
     function: &'static str,
     router: Router,
     place: Place,
     marks: Marks,
+    traces: Option<Traces>,
     environment: &dyn Environment,
 ) -> anyhow::Result<()> {
+    let mut router = guarded(function, router);
+    if let Some(traces) = traces {
+        router = traces.around(router);
+    }
     match place {
-        Place::Vercel => vercel::serve(guarded(function, router)).await,
-        Place::Lambda => lambda::serve(function, guarded(function, router), marks).await,
-        Place::Localhost => localhost::serve(guarded(function, router), place::port(environment)?).await,
+        Place::Vercel => vercel::serve(router).await,
+        Place::Lambda => lambda::serve(function, router, marks).await,
+        Place::Localhost => localhost::serve(router, place::port(environment)?).await,
     }
 }
 
 fn start<E: Display>(
     function: &'static str,
     marks: Marks,
+    metrics: &[Metric],
     environment: &dyn Environment,
     build: impl FnOnce(Place) -> Result<Router, E>,
 ) -> anyhow::Result<()> {
     let place = Place::detect(environment);
     // Whatever is wrong is told at once: what the host reads, and what the function does.
     let mut wrong: Vec<String> = problems(environment, place).iter().map(ToString::to_string).collect();
+    let mut keeper = None;
     if wrong.is_empty() {
-        log::init(environment)?;
+        keeper = Traces::of(function, environment)?;
+        log::init(environment, metrics, keeper.as_ref())?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let built = build(place);
-        wrong.extend(built.as_ref().err().map(|error| format!("{error:#}")));
-        let router = built.ok().filter(|_| wrong.is_empty()).ok_or_else(|| anyhow::anyhow!(wrong.join("\n")))?;
+        let outcome = build(place);
+        wrong.extend(outcome.as_ref().err().map(|error| format!("{error:#}")));
+        let router = outcome.ok().filter(|_| wrong.is_empty()).ok_or_else(|| anyhow::anyhow!(wrong.join("\n")))?;
         tracing::debug!(function.name = function, host.place = place.name(), "starting");
-        run(function, router, place, marks, environment).await
+        run(function, router, place, marks, keeper, environment).await
     })
 }
 

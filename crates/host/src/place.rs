@@ -4,6 +4,8 @@
 use tradepost_marketplace::doors::Environment;
 
 use crate::log;
+use crate::metrics::Emf;
+use crate::traces::Traces;
 
 /// Where a function serves when nothing says otherwise.
 const LOCAL_PORT_DEFAULT: u16 = 3000;
@@ -62,7 +64,8 @@ fn parsed(variable: &'static str, value: &str) -> Result<u16, PlaceError> {
     value.parse().map_err(|_| PlaceError { variable, wanted: "a port number from 0 to 65535" })
 }
 
-/// What is wrong with the variables that the host itself reads: the log's level, the port where it counts.
+/// What is wrong with the variables that the host itself reads: the log's level, the port where it counts, the name
+/// for metrics, and where traces go if this was built to keep any.
 pub fn problems(environment: &dyn Environment, place: Place) -> Vec<PlaceError> {
     let levels = log::filter(environment, log::LEVEL_DEFAULT).is_err();
     let level = levels.then_some(PlaceError { variable: log::VARIABLE, wanted: "log levels such as info or debug" });
@@ -72,7 +75,8 @@ pub fn problems(environment: &dyn Environment, place: Place) -> Vec<PlaceError> 
         // Vercel's runtime reads it itself, and takes another port for one that it cannot read.
         Place::Vercel => environment.var("VERCEL_DEV_PORT").and_then(|port| parsed("VERCEL_DEV_PORT", &port).err()),
     };
-    level.into_iter().chain(port).collect()
+    let stack = Emf::of(environment, &[]).err();
+    level.into_iter().chain(port).chain(stack).chain(Traces::problem(environment)).collect()
 }
 
 #[cfg(test)]

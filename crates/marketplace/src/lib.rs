@@ -12,6 +12,7 @@ mod scripted;
 pub mod sso;
 #[cfg(any(test, feature = "test-keys"))]
 pub mod test_keys;
+pub mod trace_context;
 pub mod webhook_signature;
 pub mod wire;
 

@@ -22,7 +22,7 @@ use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Forbidden};
 
 use crate::edge::body::{self, BODY_BYTES_MAX};
 use crate::edge::error::{ApiError, Code};
-use crate::edge::layer::note;
+use crate::edge::layer::{CallerKind, Field, note};
 use crate::idempotency::Identity;
 use crate::provider::{Deadline, Provider};
 use crate::signing::Scope;
@@ -80,9 +80,13 @@ pub async fn vercel(
 ) -> Result<VercelCall, ApiError> {
     let (parts, body) = request.into_parts();
     let claims = claims(provider, &parts.headers).await?;
+    note(
+        Field::CallerKind,
+        if matches!(claims, Claims::User(_)) { CallerKind::VercelUser } else { CallerKind::VercelSystem },
+    );
     let installation = allow(&claims, path_installation, rule)?;
     if let Some(installation) = &installation {
-        note("installation", installation);
+        note(Field::InstallationId, installation);
     }
     let body = body::read(body, BODY_BYTES_MAX).await?;
     let key = match parts.headers.get("idempotency-key") {
@@ -171,16 +175,18 @@ pub async fn partner(
     let body = body::read(body, bytes_max).await?;
     let authenticated = provider.partners()?.authenticate(&parts.headers, &body, provider.clock.now());
     let (key, verified) = authenticated.map_err(|error| refused(&error))?;
-    note("partner.key_id", key.id());
+    note(Field::CallerKind, CallerKind::Partner);
+    note(Field::PartnerKeyId, key.id());
     let PartnerBody { kind, installation_id, data } = body::parse(&body)?;
     let Some((_, scope)) = types.iter().find(|(name, _)| *name == kind) else {
         let names: Vec<&str> = types.iter().map(|(name, _)| *name).collect();
         return Err(ApiError::invalid(format!("type must be one of {}", names.join(", "))));
     };
+    note(Field::PartnerType, kind.as_str());
     if !key.allows(*scope) {
         return Err(ApiError::forbidden(format!("this key does not have the scope {scope}")));
     }
-    note("installation", &installation_id);
+    note(Field::InstallationId, &installation_id);
     let identity = Identity::of_partner(key.id(), verified.id.as_str(), &body);
     let deadline = deadline_of(provider, &parts.extensions);
     Ok(PartnerCall { installation: installation_id, identity, kind, data, deadline })
@@ -213,6 +219,7 @@ fn enough(provider: &Provider, deadline: Deadline) -> Result<Deadline, ApiError>
 pub fn scheduler(provider: &Provider, request: &Request) -> Result<Deadline, ApiError> {
     let deadline = deadline_of(provider, request.extensions());
     if request.extensions().get::<Scheduled>().is_some() {
+        note(Field::CallerKind, CallerKind::Scheduler);
         return enough(provider, deadline);
     }
     let shown = if request.method() == Method::POST { None } else { bearer(request.headers()) };
@@ -222,6 +229,7 @@ pub fn scheduler(provider: &Provider, request: &Request) -> Result<Deadline, Api
         good | (same && !shown.is_empty())
     });
     if good {
+        note(Field::CallerKind, CallerKind::Scheduler);
         enough(provider, deadline)
     } else {
         Err(ApiError::new(Code::InvalidCronSecret, "the cron secret is missing or not valid"))

@@ -19,6 +19,7 @@ use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_store::{Key, Record, Stored, Write};
 
 use crate::edge::error::Code;
+use crate::edge::layer::{Field, note};
 use crate::edge::{ApiError, canonical};
 use crate::provider::{Deadline, Provider};
 use crate::state::{Origin, keys};
@@ -181,7 +182,10 @@ pub async fn look_up(provider: &Provider, identity: &Identity) -> Result<Known, 
         return Err(ApiError::new(Code::IdempotencyKeyReused, text));
     }
     Ok(match &record.answer {
-        Some(answer) => Known::Answered(answer.clone()),
+        Some(answer) => {
+            note(Field::RequestRepeated, true);
+            Known::Answered(answer.clone())
+        }
         None => Known::Running(record),
     })
 }

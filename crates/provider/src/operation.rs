@@ -22,6 +22,7 @@ use tradepost_store::{Key, Record, Stored, Write};
 
 use crate::edge::ApiError;
 use crate::edge::error::Code;
+use crate::edge::layer::{Field, note};
 use crate::flows::{RACES_MAX, committed};
 use crate::idempotency::{self, Answer, Identity, Known, Remembered};
 use crate::outbox::{self, Hold};
@@ -69,6 +70,7 @@ pub enum Planned {
 
 /// Runs a command to its answer.
 pub async fn run(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Answer, ApiError> {
+    note(Field::ResourceId, command.resource);
     match reserve(provider, command, plan).await? {
         Reserved::Answer(answer) => Ok(answer),
         Reserved::Operation(resource) => execute(provider, *resource, command.deadline).await,

@@ -20,7 +20,7 @@ use tradepost_marketplace::oidc::Verifier;
 use tradepost_store::Store;
 
 use crate::catalog::Catalog;
-use crate::edge::ApiError;
+use crate::edge::{ApiError, measured};
 use crate::provisioner::Provisioner;
 use crate::settings::{Concern, Function};
 use crate::signing::PartnerKeys;
@@ -111,8 +111,12 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Shares the parts.
-    pub fn new(parts: Parts) -> Self {
+    /// Shares the parts, their doors measured: each request's calls are counted, and traced where traces are kept.
+    pub fn new(mut parts: Parts) -> Self {
+        parts.doors.store = parts.doors.store.through(measured::store);
+        parts.vercel = parts.vercel.map(|vercel| vercel.through(measured::vercel));
+        parts.tokens = parts.tokens.map(|tokens| tokens.through(measured::vercel));
+        parts.provisioner = parts.provisioner.map(|provisioner| provisioner.through(measured::provisioner));
         Self { shared: Arc::new(Shared { parts, used: Default::default() }), function: None }
     }
 

@@ -144,6 +144,12 @@ impl Provisioner {
         Self { http, url, secret, clock, lease }
     }
 
+    /// The same behind another door, made of its own: where calls are counted or traced.
+    #[must_use]
+    pub fn through(self, wrap: impl FnOnce(HttpDoor) -> HttpDoor) -> Self {
+        Self { http: wrap(self.http), ..self }
+    }
+
     /// Gives one order, once. Repeating is the caller's: it has the operation.
     pub async fn send(&self, order: &Order, deadline: Deadline) -> Result<Done, ProvisionerError> {
         let unavailable = |error: String| ProvisionerError::Unavailable(error);

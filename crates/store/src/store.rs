@@ -36,6 +36,12 @@ impl Store {
         Self { backend, sleeper, entropy, ttl: true }
     }
 
+    /// The same behind another door, made of its own: where calls are counted or traced.
+    #[must_use]
+    pub fn through(self, wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
+        Self { backend: wrap(self.backend), ..self }
+    }
+
     /// Writes no TTL attribute: DynamoDB judges it by the wall clock, so simulated time must not meet it.
     #[must_use]
     pub fn without_ttl(self) -> Self {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tradepost_marketplace::doors::{Clock, SystemClock};
 
-use crate::Marks;
+use crate::{Marks, traces};
 use event::{Event, Message};
 use http_event::Shape;
 
@@ -87,6 +87,7 @@ impl Bench {
             Ok(mut request) => {
                 let remaining = remaining.min(Duration::from_secs(HTTP_SECONDS_MAX));
                 (self.marks.deadline)(request.extensions_mut(), remaining);
+                traces::tell_time(request.extensions_mut(), remaining);
                 self.call(request).await
             }
             Err(status) => axum::response::IntoResponse::into_response(status),
@@ -128,6 +129,7 @@ impl Bench {
         *request.uri_mut() = cron_path(self.function);
         (self.marks.scheduled)(request.extensions_mut());
         (self.marks.deadline)(request.extensions_mut(), remaining);
+        traces::tell_time(request.extensions_mut(), remaining);
         request
     }
 

@@ -69,6 +69,12 @@ impl Client {
         Self { http, base, lease, sleeper, entropy, schedule: RetrySchedule::default() }
     }
 
+    /// The same behind another door, made of its own: where calls are counted or traced.
+    #[must_use]
+    pub fn through(self, wrap: impl FnOnce(HttpDoor) -> HttpDoor) -> Self {
+        Self { http: wrap(self.http), ..self }
+    }
+
     /// The same with another schedule.
     #[must_use]
     pub fn with_schedule(self, schedule: RetrySchedule) -> Self {

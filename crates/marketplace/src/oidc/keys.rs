@@ -61,6 +61,10 @@ impl KeyStore {
         Self { http, issuer, known: RwLock::default(), round: Mutex::default() }
     }
 
+    pub(super) fn through(self, wrap: impl FnOnce(HttpDoor) -> HttpDoor) -> Self {
+        Self { http: wrap(self.http), ..self }
+    }
+
     /// The key of this id. A known key never waits for somebody else's fetch.
     pub(super) async fn find(&self, id: &str, now: Timestamp) -> Result<Arc<DecodingKey>, TokenError> {
         let known = self.known();

@@ -163,6 +163,12 @@ impl Verifier {
         Self { keys: keys::KeyStore::new(http, issuer.clone()), issuer, audience }
     }
 
+    /// The same behind another door, made of its own: where calls are counted or traced.
+    #[must_use]
+    pub fn through(self, wrap: impl FnOnce(HttpDoor) -> HttpDoor) -> Self {
+        Self { keys: self.keys.through(wrap), ..self }
+    }
+
     /// Verifies the bearer of a call. Says nothing about which installation or role a route needs: see
     /// [`Claims::require_installation`] and [`Claims::require_admin`].
     pub async fn verify(

@@ -12,6 +12,8 @@ use serde::Serialize;
 use tradepost_marketplace::client::ClientError;
 use tradepost_store::{CommitError, StoreError};
 
+use super::layer::{Field, note};
+
 /// Every code an error of ours can carry. Contract: `docs/errors.md` lists each, a test compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -214,13 +216,19 @@ impl ApiError {
         })
     }
 
-    fn log(&self) {
-        let cause = self.cause.as_deref().unwrap_or("");
+    /// Says in the request's wide event what is answered. What is not the caller's fault has a line of its own, at
+    /// its own level.
+    pub(crate) fn log(&self) {
         let code = self.code.as_str();
+        note(Field::ErrorCode, code);
+        if let Some(cause) = &self.cause {
+            note(Field::ErrorCause, cause.as_str());
+        }
+        let cause = self.cause.as_deref().unwrap_or("");
         match self.code {
             Code::Internal => tracing::error!(error.code = code, error.cause = cause, "request failed"),
             Code::Unavailable => tracing::warn!(error.code = code, error.cause = cause, "request failed"),
-            _ => tracing::info!(error.code = code, error.cause = cause, "request refused"),
+            _ => {}
         }
     }
 

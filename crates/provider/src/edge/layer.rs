@@ -1,21 +1,22 @@
-//! What wraps every flow: a request id, one wide log event a request, and the deadline.
+//! What wraps every flow: a request id, one wide event a request ([`super::wide`]), the trace it belongs to, and
+//! the deadline.
 //!
-//! The wide event has the method, the matched route (never the raw path: it may carry what a log must
-//! not), the status, the duration, and what the flow recorded of itself through [`note`].
-
-use std::fmt::Display;
-use std::sync::{Arc, Mutex};
+//! The wide event is written whatever comes of the request: an answer, a panic, a caller that went away.
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue};
-use jiff::SignedDuration;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use tradepost_store::connect::identity::{TOKEN_BYTES_MAX, TOKEN_HEADER, with_request_token};
 
+use super::error::Code;
+use super::trace::Trace;
+use super::wide::Wide;
+pub use super::wide::{CallerKind, Field, count, note};
 use crate::provider::{Deadline, Provider};
 
 /// The header that every response carries.
@@ -28,23 +29,6 @@ pub struct HostDeadline(pub std::time::Duration);
 /// Marks a request with the time its platform leaves it.
 pub fn mark_deadline(extensions: &mut http::Extensions, remaining: std::time::Duration) {
     extensions.insert(HostDeadline(remaining));
-}
-
-/// What a flow says of itself in the wide event.
-#[derive(Debug, Clone, Default)]
-pub struct Notes(Arc<Mutex<Vec<(&'static str, String)>>>);
-
-tokio::task_local! {
-    static NOTES: Notes;
-}
-
-/// Records a field for the wide event of the request being served. Never a secret, a body or an e-mail.
-pub fn note(field: &'static str, value: impl Display) {
-    let _ = NOTES.try_with(|notes| {
-        if let Ok(mut list) = notes.0.lock() {
-            list.push((field, value.to_string()));
-        }
-    });
 }
 
 /// Wraps a flow's routes. `MatchedPath` is only there inside the router, so the layer goes on last.
@@ -60,29 +44,23 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
         None => provider.deadline,
     };
     let allowed = SignedDuration::try_from(allowed).unwrap_or(SignedDuration::from_secs(25));
-    request.extensions_mut().insert(Deadline(started.saturating_add(allowed).unwrap_or(started)));
+    let deadline = started.saturating_add(allowed).unwrap_or(started);
+    request.extensions_mut().insert(Deadline(deadline));
     let request_id = format!("{:016x}", provider.entropy.draw());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
-    let method = request.method().as_str().to_owned();
-    let span = tracing::info_span!("request", request.id = %request_id);
-    let notes = Notes::default();
+    let trace = Trace::of(request.extensions(), request.headers(), &request_id);
+    let span = span(&request_id, trace.as_ref());
+    let wide = Wide::new(trace);
+    wide.note(Field::HttpMethod, request.method().as_str());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    wide.note(Field::HttpRoute, route);
+    let open = Open { provider, wide: wide.clone(), span: span.clone(), started, deadline, status: None };
     let token = take_token(request.headers_mut());
-    let answered = with_request_token(token, next.run(request).instrument(span.clone()));
-    let mut response = NOTES.scope(notes.clone(), answered).await;
+    let serving = with_request_token(token, next.run(request));
+    let mut response = wide.scope(serving).instrument(span).await;
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let fields = notes.0.lock().map(|list| join(&list)).unwrap_or_default();
-    span.in_scope(|| {
-        tracing::info!(
-            http.method = method,
-            http.route = route,
-            http.status = response.status().as_u16(),
-            duration_ms = u64::try_from(provider.lease.now().duration_since(started).as_millis()).unwrap_or(0),
-            notes = fields,
-            "request"
-        );
-    });
+    open.answered(response.status());
     response
 }
 
@@ -94,6 +72,52 @@ fn take_token(headers: &mut HeaderMap) -> Option<SecretString> {
     Some(SecretString::from(text))
 }
 
-fn join(notes: &[(&'static str, String)]) -> String {
-    notes.iter().map(|(field, value)| format!("{field}={value}")).collect::<Vec<_>>().join(" ")
+/// The span of a request. What begins with `otel.` is for traces only: logs leave it out.
+fn span(request_id: &str, trace: Option<&Trace>) -> Span {
+    tracing::info_span!(
+        "request",
+        request.id = request_id,
+        trace.id = trace.map(|trace| tracing::field::display(trace.id())),
+        otel.kind = "server",
+        otel.span_id = request_id,
+        otel.parent_id = trace.and_then(Trace::parent).map(tracing::field::display),
+        otel.is_kept = trace.is_some_and(Trace::is_kept),
+    )
+}
+
+/// A request that is being served. Its wide event is written when it ends, however it ends.
+struct Open {
+    provider: Provider,
+    wide: Wide,
+    span: Span,
+    started: Timestamp,
+    deadline: Timestamp,
+    status: Option<StatusCode>,
+}
+
+impl Open {
+    fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let wide = &self.wide;
+        match self.status {
+            Some(status) => wide.note(Field::HttpStatus, status.as_u16()),
+            // The host answers for us; what panicked is in the log already.
+            None if std::thread::panicking() => {
+                wide.note(Field::HttpStatus, StatusCode::INTERNAL_SERVER_ERROR.as_u16());
+                wide.note(Field::ErrorCode, Code::Internal.as_str());
+                wide.note(Field::ErrorCause, "panicked");
+            }
+            None => wide.note(Field::RequestCancelled, true),
+        }
+        let now = self.provider.lease.now();
+        let milliseconds = |duration: SignedDuration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        wide.note(Field::DurationMs, milliseconds(now.duration_since(self.started)));
+        wide.note(Field::DeadlineLeftMs, milliseconds(self.deadline.duration_since(now)));
+        self.span.in_scope(|| wide.emit());
+    }
 }

@@ -5,5 +5,8 @@ pub mod body;
 pub mod canonical;
 pub mod error;
 pub mod layer;
+pub(crate) mod measured;
+mod trace;
+pub mod wide;
 
 pub use error::{ApiError, Envelope, Problem};

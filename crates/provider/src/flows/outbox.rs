@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::caller;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer;
+use crate::edge::layer::{self, Field, count, note};
 use crate::operation::finish_abandoned;
 use crate::outbox::{self, Sweep};
 use crate::provider::{Deadline, Provider};
@@ -42,7 +42,16 @@ async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Jso
     // Lanes first: a provisioner that hangs must not keep invoices and secrets from Vercel.
     // A part of the time is kept for operations: they would wait for ever behind lanes that are slow.
     let lanes = outbox::sweep(&provider, deadline.less(OPERATIONS_SECONDS)).await?;
+    note(Field::SweepLanesDue, lanes.due);
+    note(Field::SweepLanesBusy, lanes.busy);
+    note(Field::SweepLanesFailed, lanes.failed);
+    note(Field::SweepLanesLeft, lanes.left);
+    note(Field::OutboxAgeSeconds, lanes.age_seconds);
+    // So that a sweep that met none says 0.
+    count(Field::DeadLetters, 0);
     let report = operations(&provider, deadline).await?;
+    note(Field::OperationsFinished, report.operations_finished);
+    note(Field::OperationsFailed, report.operations_failed);
     Ok(Json(Report { lanes, ..report }))
 }
 

@@ -23,7 +23,7 @@ use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
 use crate::edge::canonical;
 use crate::edge::error::{ApiError, Code, Problem};
-use crate::edge::layer::{self, note};
+use crate::edge::layer::{self, Field, note};
 use crate::flows::invoices::{archive, late};
 use crate::flows::{RACES_MAX, committed, slice};
 use crate::idempotency::{self, Answer, Known};
@@ -83,6 +83,7 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
         if known.digest != digest {
             return Err(ApiError::new(Code::IdempotencyKeyReused, "this batchId was used with other readings"));
         }
+        note(Field::RequestRepeated, true);
         let answer = Answer { body: Some(known.answer.clone()), ..Answer::empty(StatusCode::OK) };
         let writes: Vec<Write> = call.identity.remember(&answer, now)?.into_iter().collect();
         return Ok(committed(provider, writes).await?.then_some(answer));
@@ -99,8 +100,8 @@ async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<
     let existing = existing(provider, &slice, &assigned).await?;
     let figures = existing.iter().map(|(key, total)| (key.clone(), total.aggregate.clone())).collect();
     let folded = metering::fold(&assigned, &figures).map_err(|error| refused(&error))?;
-    note("readings.accepted", assigned.accepted.len());
-    note("readings.refused", assigned.refused.len());
+    note(Field::ReadingsAccepted, assigned.accepted.len());
+    note(Field::ReadingsRefused, assigned.refused.len());
     let installation = &slice.installation;
     if installation.closing.is_some()
         && folded.keys().any(|key| !key.closed && key.period_start == installation.period_start)

@@ -17,8 +17,8 @@ use tradepost_store::Write;
 
 use crate::caller::deadline_of;
 use crate::edge::body::{self, WEBHOOK_BYTES_MAX};
-use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, note};
+use crate::edge::error::{ApiError, Code, Problem};
+use crate::edge::layer::{self, CallerKind, Field, note};
 use crate::flows::{RACES_MAX, committed, installations};
 use crate::outbox::{self, Hint, Hold, What};
 use crate::provider::{Provider, RotatingSecret};
@@ -38,15 +38,17 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
     let deadline = deadline_of(&provider, &parts.extensions);
     let body = body::read(body, WEBHOOK_BYTES_MAX).await?;
     if !is_signed(provider.webhooks()?, &parts.headers, &body) {
-        tracing::info!(error.code = "invalid_signature", "request refused");
+        note(Field::ErrorCode, Code::InvalidSignature.as_str());
         // The shape that Vercel's own documents print for this one refusal.
         let refusal = serde_json::json!({ "code": "invalid_signature", "error": "the signature is not valid" });
         return Ok((StatusCode::FORBIDDEN, axum::Json(refusal)).into_response());
     }
+    note(Field::CallerKind, CallerKind::VercelWebhook);
     let event = Event::parse(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
-    note("webhook.type", event.kind());
+    note(Field::WebhookType, event.kind());
     for _ in 0..RACES_MAX {
         if provider.store.get::<WebhookSeen>(&WebhookSeen::key_of(&event.id)).await?.is_some() {
+            note(Field::RequestRepeated, true);
             return Ok(StatusCode::OK.into_response());
         }
         let Some((mut writes, holds)) = take(&provider, &event).await? else {

@@ -9,6 +9,7 @@ use super::enqueue::{Hold, take};
 use super::lane::{Class, DUE_PARTITIONS, Lane, partition_name};
 use super::{BACKOFF_MINUTES_MAX, LANE_LEASE_SECONDS};
 use crate::edge::ApiError;
+use crate::edge::layer::{Field, count};
 use crate::provider::{Deadline, Provider};
 
 /// How many waiting effects of a lane are looked at together.
@@ -44,14 +45,16 @@ pub async fn deliver(provider: &Provider, hold: &Hold, deadline: Deadline) -> Re
         && let Ok(Some(lane)) = provider.store.get::<Lane>(&hold.lane.key()).await
         && lane.holder.as_deref() == Some(&hold.holder)
     {
+        let owed_since = lane.owed_since;
         // Should this fail too, the lease runs out.
-        let _ = release(provider, lane, Some(provider.clock.now())).await;
+        let _ = release(provider, lane, Some(provider.clock.now()), owed_since).await;
     }
     result
 }
 
 async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
     let mut delivered = 0;
+    let mut went_on = false;
     let mut tries = 0;
     loop {
         let Some(lane) = provider.store.get::<Lane>(&hold.lane.key()).await? else { return Ok(delivered) };
@@ -67,7 +70,11 @@ async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> R
         let next = next_due(hold.lane.class, &waiting, now);
         let Some(effect) = next.filter(|_| !time_is_up) else {
             let due = due_after(hold.lane.class, &waiting, now, time_is_up);
-            if release(provider, lane, due).await? {
+            // What replaced an effect that never went through is owed as long as that was.
+            let before = lane.owed_since.filter(|_| !went_on);
+            let owed = waiting.iter().filter(|effect| !effect.dead).map(|effect| effect.owed_since()).min();
+            let owed = owed.map(|owed| before.map_or(owed, |before| before.min(owed)));
+            if release(provider, lane, due, owed).await? {
                 return Ok(delivered);
             }
             tries += 1;
@@ -76,9 +83,9 @@ async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> R
             }
             continue;
         };
-        if attempt(provider, effect, stop).await? {
-            delivered += 1;
-        }
+        let came = attempt(provider, effect, stop).await?;
+        delivered += u32::from(came == Tried::Delivered);
+        went_on |= !matches!(came, Tried::Failed | Tried::Overtaken);
     }
 }
 
@@ -111,10 +118,16 @@ fn due_after(class: Class, waiting: &[Stored<Effect>], now: Timestamp, time_is_u
 }
 
 /// Gives the lane back, unless it moved meanwhile.
-async fn release(provider: &Provider, mut lane: Stored<Lane>, due: Option<Timestamp>) -> Result<bool, ApiError> {
+async fn release(
+    provider: &Provider,
+    mut lane: Stored<Lane>,
+    due: Option<Timestamp>,
+    owed_since: Option<Timestamp>,
+) -> Result<bool, ApiError> {
     lane.item.holder = None;
     lane.item.lease_until = None;
     lane.item.due_at = due;
+    lane.item.owed_since = owed_since;
     match provider.store.commit(vec![Write::replace(&lane.item, lane.version)?]).await {
         Ok(()) => Ok(true),
         Err(CommitError::Condition { .. }) => Ok(false),
@@ -122,18 +135,44 @@ async fn release(provider: &Provider, mut lane: Stored<Lane>, due: Option<Timest
     }
 }
 
-/// Tries one effect and writes down what came of it. True if it was delivered.
-async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadline) -> Result<bool, ApiError> {
+/// What came of trying one effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// It is no longer owed.
+    Delivered,
+    /// It failed, and waits for another try.
+    Failed,
+    /// It waits on purpose.
+    Postponed,
+    /// It failed for good.
+    Dead,
+    /// Replaced by a newer one meanwhile, or what it changes moved: the next look decides.
+    Overtaken,
+}
+
+impl Tried {
+    fn counted(self) {
+        match self {
+            Self::Delivered => count(Field::EffectsDelivered, 1),
+            Self::Failed | Self::Postponed => count(Field::EffectsWaiting, 1),
+            Self::Dead => count(Field::DeadLetters, 1),
+            Self::Overtaken => {}
+        }
+    }
+}
+
+/// Tries one effect and writes down what came of it.
+async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadline) -> Result<Tried, ApiError> {
     let effect = &stored.item;
     let remove = Write::delete(Effect::key_of(&effect.lane, &effect.place, false), stored.version);
     let outcome = dispatch::dispatch(provider, effect, deadline).await.unwrap_or_else(|error| {
         error.log_as("an effect could not be tried");
         Outcome::Later { reason: error.code.as_str().to_owned(), after: None }
     });
-    let (writes, delivered) = match outcome {
+    let (writes, tried) = match outcome {
         Outcome::Done(mut writes) => {
             writes.push(remove);
-            (writes, true)
+            (writes, Tried::Delivered)
         }
         Outcome::Later { reason, after } => {
             let mut again = effect.clone();
@@ -142,14 +181,15 @@ async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadlin
             tracing::warn!(effect.kind = effect.what.name(), effect.attempts = again.attempts, reason, "effect waits");
             again.last_failure = Some(reason);
             // A newer effect that replaced this one meanwhile has a higher version: it wins.
-            (vec![Write::replace(&again, stored.version)?], false)
+            (vec![Write::replace(&again, stored.version)?], Tried::Failed)
         }
         Outcome::Wait { reason, after, mut writes } => {
             let mut again = effect.clone();
             again.not_before = provider.clock.now().saturating_add(after)?;
+            again.owed_since = Some(again.not_before);
             again.last_failure = Some(reason);
             writes.push(Write::replace(&again, stored.version)?);
-            (writes, false)
+            (writes, Tried::Postponed)
         }
         Outcome::Dead { reason, mut writes } => {
             let mut dead = effect.clone();
@@ -163,13 +203,15 @@ async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadlin
                 writes.push(Write::overwrite(&dead, stored.version)?);
                 writes.push(remove);
             }
-            (writes, false)
+            (writes, Tried::Dead)
         }
     };
     match provider.store.commit(writes).await {
-        Ok(()) => Ok(delivered),
-        // Replaced by a newer one, or what it changes moved: the next look decides.
-        Err(CommitError::Condition { .. }) => Ok(false),
+        Ok(()) => {
+            tried.counted();
+            Ok(tried)
+        }
+        Err(CommitError::Condition { .. }) => Ok(Tried::Overtaken),
         Err(CommitError::Store(error)) => Err(error.into()),
     }
 }
@@ -192,6 +234,8 @@ pub struct Sweep {
     pub failed: u32,
     /// Lanes left for the next sweep, for want of time.
     pub left: u32,
+    /// For how long the lane that waited longest had been owed something when it was taken up; 0 if none was due.
+    pub age_seconds: i64,
 }
 
 /// Delivers the lanes that are due, oldest first, until the deadline. A lane that fails stops no other.
@@ -224,11 +268,14 @@ async fn sweep_lane(
     report: &mut Sweep,
 ) -> Result<(), ApiError> {
     let Some(mut lane) = provider.store.get::<Lane>(key).await? else { return Ok(()) };
-    if lane.is_held(provider.lease.now()) {
-        report.busy += 1;
+    if lane.due_at.is_none_or(|due| due > now) {
         return Ok(());
     }
-    if lane.due_at.is_none_or(|due| due > now) {
+    // As it is found: a sweep that is late has a say in it, too.
+    let since = lane.owed_since.or(lane.due_at).unwrap_or(now);
+    report.age_seconds = report.age_seconds.max(now.duration_since(since).as_secs());
+    if lane.is_held(provider.lease.now()) {
+        report.busy += 1;
         return Ok(());
     }
     let hold = take(provider, &mut lane.item);

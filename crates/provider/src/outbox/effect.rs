@@ -138,6 +138,9 @@ pub struct Effect {
     pub created_at: Timestamp,
     /// Not before, in business time.
     pub not_before: Timestamp,
+    /// Since when it has been owed, where that is not its beginning: it waited on purpose until then.
+    #[serde(default)]
+    pub owed_since: Option<Timestamp>,
     /// How often it was tried.
     pub attempts: u32,
     /// Why the last try failed: a code.
@@ -157,10 +160,16 @@ impl Effect {
             what,
             created_at: now,
             not_before: now,
+            owed_since: None,
             attempts: 0,
             last_failure: None,
             dead: false,
         }
+    }
+
+    /// Since when it has been owed, in business time: the tries that failed since then do not count.
+    pub(super) fn owed_since(&self) -> Timestamp {
+        self.owed_since.unwrap_or(self.created_at)
     }
 
     /// The id that answers carry and `effects.query` takes.

@@ -55,6 +55,7 @@ pub async fn enqueue(
         let seen = stored.as_ref().map(|lane| lane.version);
         let mut lane = stored.map_or_else(|| Lane::new(name.clone()), |lane| lane.item);
         let now = provider.clock.now();
+        lane.owed_since.get_or_insert(now);
         for (index, what) in effects {
             lane.sequence += 1;
             let effect = Effect::new(&name, lane.sequence, what, now);

@@ -88,6 +88,9 @@ pub struct Lane {
     pub sequence: u64,
     /// When the sweeper should look, in business time; none for an empty or blocked lane.
     pub due_at: Option<Timestamp>,
+    /// Since when something is owed and nothing of it went through; none for an empty lane. Business time.
+    #[serde(default)]
+    pub owed_since: Option<Timestamp>,
     /// Who delivers.
     pub holder: Option<String>,
     /// Until when, in lease time.
@@ -96,7 +99,7 @@ pub struct Lane {
 
 impl Lane {
     pub(super) fn new(name: LaneName) -> Self {
-        Self { name, sequence: 0, due_at: None, holder: None, lease_until: None }
+        Self { name, sequence: 0, due_at: None, owed_since: None, holder: None, lease_until: None }
     }
 
     /// Whether somebody delivers at `now` (lease time).

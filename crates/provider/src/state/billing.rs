@@ -59,6 +59,9 @@ pub struct PushFailed {
     pub installation: InstallationId,
     /// Since when.
     pub since: Timestamp,
+    /// When the last push before it was accepted, as far as the shard's checkpoint knows.
+    #[serde(default)]
+    pub accepted_at: Option<Timestamp>,
     /// How many pushes in a row.
     pub attempts: u32,
     /// Ends of usage days whose final figures are still owed.
@@ -68,6 +71,11 @@ pub struct PushFailed {
 }
 
 impl PushFailed {
+    /// When Vercel last accepted figures, as far as that is known.
+    pub fn accepted(&self) -> Timestamp {
+        self.accepted_at.unwrap_or(self.since)
+    }
+
     /// Its key.
     pub fn key_of(installation: &InstallationId) -> Key {
         keys::within(installation, "S#3")
@@ -91,6 +99,9 @@ pub struct Serving {
     pub began_at: Timestamp,
     /// The collection of the last installation that was served.
     pub after: String,
+    /// The oldest figures that Vercel was left with so far.
+    #[serde(default)]
+    pub failing_since: Option<Timestamp>,
 }
 
 /// How far the hourly push of one shard has come.
@@ -102,6 +113,9 @@ pub struct ShardCheckpoint {
     pub hour: Timestamp,
     /// When the run that served it began: what became final since then is still to be pushed.
     pub served_at: Timestamp,
+    /// The oldest figures that the last complete run left Vercel with; none if every push was accepted.
+    #[serde(default)]
+    pub failing_since: Option<Timestamp>,
     /// The hour being served, if a run had to stop in it.
     pub serving: Option<Serving>,
     /// Until when, in lease time, a run holds the shard.

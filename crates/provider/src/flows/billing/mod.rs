@@ -23,7 +23,7 @@ use tradepost_store::{Stored, Write};
 
 use crate::caller;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, note};
+use crate::edge::layer::{self, Field, note};
 use crate::flows::committed;
 use crate::provider::{Deadline, Provider};
 use crate::state::{Serving, ShardCheckpoint, keys};
@@ -72,39 +72,65 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
     let mut checkpoints = decoded.collect::<Result<Vec<_>, _>>()?;
     // The furthest behind first: if a tick cannot serve all, none is left out for ever.
     checkpoints.sort_by_key(|checkpoint| (checkpoint.hour, checkpoint.shard));
+    let mut late_since: Option<Timestamp> = None;
     for checkpoint in checkpoints {
-        let hour = due_hour(checkpoint.shard, now);
-        if checkpoint.hour >= hour {
-            continue;
-        }
-        report.due += 1;
-        let behind = hour.duration_since(checkpoint.hour).as_hours();
-        report.lag_hours = report.lag_hours.max(behind);
-        if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
-            break;
-        }
-        let held = match hold(&provider, checkpoint).await {
-            Ok(Some(held)) => held,
-            Ok(None) => {
-                report.busy += 1;
-                continue;
-            }
-            Err(error) => {
-                error.log_as("a shard could not be served");
-                continue;
-            }
-        };
-        // An hour that was begun is served to its end first.
-        let hour = held.serving.as_ref().map_or(hour, |serving| serving.hour);
-        if let Err(error) = serve(&provider, held, hour, deadline, &mut report).await {
-            error.log_as("a shard could not be served");
+        let due = due_hour(checkpoint.shard, now);
+        let checkpoint = attend(&provider, checkpoint, due, deadline, &mut report).await;
+        if let Some(since) = behind_since(&checkpoint, due) {
+            late_since = Some(earlier(late_since, since));
         }
     }
-    note("push.shards", report.served);
-    note("push.installations", report.pushed);
-    note("push.failed", report.failed);
-    note("push.lag_hours", report.lag_hours);
+    let late = late_since.map_or(0, |since| provider.clock.now().duration_since(since).as_secs());
+    note(Field::PushShardsDue, report.due);
+    note(Field::PushShardsBusy, report.busy);
+    note(Field::PushShardsServed, report.served);
+    note(Field::PushInstallations, report.pushed);
+    note(Field::PushFailed, report.failed);
+    note(Field::PushLagSeconds, late.max(0));
     Ok(Json(report))
+}
+
+/// Serves a shard if it is due and free; gives its checkpoint back as it is then.
+async fn attend(
+    provider: &Provider,
+    checkpoint: Stored<ShardCheckpoint>,
+    due: Timestamp,
+    deadline: Deadline,
+    report: &mut Report,
+) -> ShardCheckpoint {
+    let found = checkpoint.item.clone();
+    if found.hour >= due {
+        return found;
+    }
+    report.due += 1;
+    report.lag_hours = report.lag_hours.max(due.duration_since(found.hour).as_hours());
+    if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
+        return found;
+    }
+    let held = match hold(provider, checkpoint).await {
+        Ok(Some(held)) => held,
+        Ok(None) => {
+            report.busy += 1;
+            return found;
+        }
+        Err(error) => {
+            error.log_as("a shard could not be served");
+            return found;
+        }
+    };
+    // An hour that was begun is served to its end first.
+    let hour = held.serving.as_ref().map_or(due, |serving| serving.hour);
+    serve(provider, held, hour, deadline, report).await.unwrap_or_else(|error| {
+        error.log_as("a shard could not be served");
+        found
+    })
+}
+
+/// How old the oldest figures are that Vercel has of a shard's installations: those of failed pushes, and all of
+/// them if the shard is due. None if nothing is late.
+fn behind_since(checkpoint: &ShardCheckpoint, due: Timestamp) -> Option<Timestamp> {
+    let unserved = (checkpoint.hour < due).then_some(checkpoint.served_at);
+    [unserved, checkpoint.failing_since].into_iter().flatten().min()
 }
 
 /// The latest hour that the shard should have been served for.
@@ -134,12 +160,13 @@ async fn serve(
     hour: Timestamp,
     deadline: Deadline,
     report: &mut Report,
-) -> Result<(), ApiError> {
+) -> Result<ShardCheckpoint, ApiError> {
     let lease_end = held.lease_until.unwrap_or(deadline.0);
     let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
     let since = held.served_at;
     let begun = held.item.serving.take_if(|serving| serving.hour == hour);
     let began_at = begun.as_ref().map_or(provider.clock.now(), |begun| begun.began_at);
+    let mut failing = begun.as_ref().and_then(|begun| begun.failing_since);
     let mut after = begun.map(|begun| begun.after);
     let (mut done, mut unread) = (false, false);
     'shard: while !done {
@@ -153,12 +180,16 @@ async fn serve(
             if let Some(id) = keys::installation_of(&key) {
                 match push::one(provider, &id, since, stop).await {
                     Ok(push::Pushed::Accepted) => report.pushed += 1,
-                    Ok(push::Pushed::Failed) => report.failed += 1,
+                    Ok(push::Pushed::Failed(accepted_at)) => {
+                        report.failed += 1;
+                        failing = Some(earlier(failing, accepted_at));
+                    }
                     Ok(push::Pushed::Nothing) => {}
                     // One installation that cannot be read must not stop the others of its shard.
                     Err(error) => {
                         report.failed += 1;
                         unread = true;
+                        failing = Some(earlier(failing, since));
                         error.log_as("an installation could not be pushed");
                     }
                 }
@@ -174,12 +205,18 @@ async fn serve(
         if !unread {
             held.item.served_at = began_at;
         }
+        held.item.failing_since = failing;
         held.item.serving = None;
     } else {
-        held.item.serving = after.map(|after| Serving { hour, began_at, after });
+        held.item.serving = after.map(|after| Serving { hour, began_at, after, failing_since: failing });
     }
     // Losing the lease to another run means that it goes on from the older cursor: harmless.
-    committed(provider, vec![Write::replace(&held.item, held.version)?]).await.map(|_| ())
+    committed(provider, vec![Write::replace(&held.item, held.version)?]).await?;
+    Ok(held.item)
+}
+
+fn earlier(known: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    known.map_or(at, |known| known.min(at))
 }
 
 #[cfg(test)]

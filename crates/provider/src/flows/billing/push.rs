@@ -26,8 +26,8 @@ const FINALS_MAX: usize = 4;
 pub(super) enum Pushed {
     /// Vercel has it.
     Accepted,
-    /// It has not; a `PushFailed` says so.
-    Failed,
+    /// It has not; a `PushFailed` says so. What it has is as old as this.
+    Failed(Timestamp),
     /// There was nothing to push.
     Nothing,
 }
@@ -56,20 +56,24 @@ pub(super) async fn one(
         }
         return Ok(Pushed::Accepted);
     };
-    tracing::warn!(installation = %id, error.cause = %error, "a push failed");
+    tracing::warn!(installation.id = %id, error.cause = %error, "a push failed");
+    let earlier = slice.push_failed.as_ref();
+    // Whoever had no failure before was pushed by the shard's last run, or was not there yet.
+    let accepted_at = earlier.map_or(since.max(slice.installation.installed_at), |failed| failed.accepted());
     let failed = PushFailed {
         installation: id.clone(),
-        since: slice.push_failed.as_ref().map_or(now, |failed| failed.since),
-        attempts: slice.push_failed.as_ref().map_or(0, |failed| failed.attempts) + 1,
+        since: earlier.map_or(now, |failed| failed.since),
+        accepted_at: Some(accepted_at),
+        attempts: earlier.map_or(0, |failed| failed.attempts) + 1,
         days_owed: finals.into_iter().collect(),
         reason: error.to_string(),
     };
-    let write = match &slice.push_failed {
+    let write = match earlier {
         Some(earlier) => Write::replace(&failed, earlier.version)?,
         None => Write::create(&failed)?,
     };
     committed(provider, vec![write]).await?;
-    Ok(Pushed::Failed)
+    Ok(Pushed::Failed(accepted_at))
 }
 
 #[derive(Debug, thiserror::Error)]

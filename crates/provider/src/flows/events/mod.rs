@@ -22,7 +22,7 @@ use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer;
+use crate::edge::layer::{self, Field, note};
 use crate::flows::{self, RACES_MAX, committed, installations};
 use crate::idempotency::{self, Answer, Known};
 use crate::operation::{change_plan, must_be_live, plan_starts, unknown_plan};
@@ -123,6 +123,7 @@ async fn resource(
     event: &ResourceUpdated,
 ) -> Result<(Write, What), ApiError> {
     check_notification(event.notification.as_ref())?;
+    note(Field::ResourceId, &event.resource_id);
     let key = Resource::key_of(&call.installation, &event.resource_id);
     let stored = provider.store.get::<Resource>(&key).await?;
     must_be_live(stored.as_ref().map(|stored| &stored.item))?;

@@ -13,6 +13,7 @@ use crate::caller;
 use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
+use crate::edge::layer::{Field, note};
 use crate::flows::{self, RACES_MAX, committed};
 use crate::idempotency::{self, Answer, Known};
 use crate::operation::{must_be_live, seal_credentials};
@@ -39,6 +40,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let types = [("provisioner.report", Scope::Provisioner)];
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
     let report: Report = call.read()?;
+    note(Field::ResourceId, &report.resource_id);
     if report.secrets.as_ref().is_some_and(|secrets| secrets.len() > SECRETS_MAX) {
         return Err(ApiError::invalid(format!("at most {SECRETS_MAX} secrets")).into());
     }

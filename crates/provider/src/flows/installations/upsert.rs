@@ -136,7 +136,8 @@ async fn open_shard(provider: &Provider, id: &InstallationId, now: Timestamp) ->
         return Ok(());
     }
     let hour = crate::flows::billing::hour_of(now);
-    let checkpoint = ShardCheckpoint { shard, hour, served_at: now, serving: None, lease_until: None };
+    let checkpoint =
+        ShardCheckpoint { shard, hour, served_at: now, failing_since: None, serving: None, lease_until: None };
     // Losing this race is as good as winning it.
     committed(provider, vec![Write::create(&checkpoint)?]).await.map(|_| ())
 }

@@ -33,7 +33,7 @@ pub(crate) use archive::archive;
 
 use crate::caller;
 use crate::edge::error::Problem;
-use crate::edge::layer::{self, note};
+use crate::edge::layer::{self, Field, note};
 use crate::outbox;
 use crate::provider::Provider;
 use crate::state::installation::CLOSES;
@@ -90,6 +90,8 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
     }
     // All closes first: a slow Vercel must not keep other customers' periods open.
     outbox::deliver_all(&provider, holds, deadline).await;
-    note("invoices.closed", report.closed);
+    note(Field::PeriodsClosed, report.closed);
+    note(Field::PeriodsFailed, report.failed);
+    note(Field::PeriodsLeft, report.left);
     Ok(Json(report))
 }

@@ -10,6 +10,7 @@ use tradepost_store::{Key, Write};
 use super::deliver::LONGEST_CALL;
 use crate::caller;
 use crate::edge::error::{ApiError, Problem};
+use crate::edge::layer::{Field, note};
 use crate::flows::committed;
 use crate::outbox::{self, What};
 use crate::provider::{Deadline, Provider};
@@ -55,6 +56,10 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
             }
         }
     }
+    note(Field::RotationsExpired, report.expired);
+    note(Field::RotationsUnconfirmed, report.unconfirmed);
+    note(Field::RotationsFailed, report.failed);
+    note(Field::RotationsLeft, report.left);
     Ok(Json(report))
 }
 

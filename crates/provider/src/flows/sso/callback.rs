@@ -16,7 +16,7 @@ use super::{COOKIE, Page, draw};
 use crate::caller::deadline_of;
 use crate::catalog::Catalog;
 use crate::edge::error::{ApiError, Code};
-use crate::edge::layer::note;
+use crate::edge::layer::{CallerKind, Field, note};
 use crate::flows::{self, committed};
 use crate::provider::{Deadline, Provider};
 use crate::state::session::{HAND_OVER_SECONDS, SESSION_SECONDS, SignIn};
@@ -28,7 +28,8 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let params = SsoParams::parse(query).map_err(|error| ApiError::invalid(error.to_string()))?;
     let claims = sign_on(&provider, &params, deadline).await?;
     let id = claims.installation_id.ok_or_else(|| ApiError::forbidden("the sign-on is for no installation"))?;
-    note("installation", &id);
+    note(Field::CallerKind, CallerKind::Browser);
+    note(Field::InstallationId, &id);
     flows::active(&provider, &id).await?;
     let mut sign_in = SignIn {
         installation_id: id,

@@ -55,8 +55,7 @@ impl<E: Into<ApiError>> From<E> for Page {
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let cause = self.0.cause.as_deref().unwrap_or("");
-        tracing::info!(error.code = self.0.code.as_str(), error.cause = cause, "sign-on refused");
+        self.0.log();
         let text = format!(
             "<h1>Sign-on did not work</h1><p>{}</p><p>Go back to Vercel and choose <em>Open</em> again.</p>",
             escape(&self.0.message)

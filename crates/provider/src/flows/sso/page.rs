@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{COOKIE, Page, escape, html};
 use crate::edge::error::{ApiError, Code};
+use crate::edge::layer::{CallerKind, Field, note};
 use crate::flows;
 use crate::provider::Provider;
 use crate::state::{Resource, ResourceState, Session, keys};
@@ -30,6 +31,8 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
         return Err(nobody().into());
     }
     let id = &session.sign_in.installation_id;
+    note(Field::CallerKind, CallerKind::Browser);
+    note(Field::InstallationId, id);
     flows::active(&provider, id).await?;
     let mut rows = String::new();
     for raw in provider.store.query(&keys::collection(id), "S#1#", PAGES_MAX).await? {

@@ -90,6 +90,10 @@ async fn each_function_may_do_what_it_is_seen_to_do_and_no_more() {
     assert!(report.is_empty(), "template.yaml allows the functions something else than what they do:\n{report}");
 }
 
+async fn open() -> World {
+    World::with(Setup { permissive: true, ..Setup::default() }).await
+}
+
 /// Ends a world: what was done in it.
 async fn over(world: World) -> BTreeSet<(&'static str, Done)> {
     let done = world.watch.done();
@@ -108,7 +112,7 @@ async fn rotate(world: &World, installation: &str, resource: &str) -> Got {
 
 /// The Partner API from the install to the end, and Vercel's webhooks.
 async fn customers() -> BTreeSet<(&'static str, Done)> {
-    let world = World::open().await;
+    let world = open().await;
     let (installation, id) = world.customer(TEAM).await;
     let path = path(&installation, &id);
     let at = format!("/v1/installations/{installation}");
@@ -145,7 +149,7 @@ async fn customers() -> BTreeSet<(&'static str, Done)> {
 async fn people() -> BTreeSet<(&'static str, Done)> {
     let mut done = BTreeSet::new();
     for dashboard in [None, Some("https://dashboard.example.com/in")] {
-        let world = World::with(Setup { dashboard, ..Setup::default() }).await;
+        let world = World::with(Setup { dashboard, permissive: true, ..Setup::default() }).await;
         let (installation, _) = world.customer(FREE).await;
         let url = world.control("POST", "/_sim/sso", json!({ "installationId": installation })).await.expect(200);
         let opened = http::Request::builder().method(Method::GET).uri(text(&url.body["url"]));
@@ -168,7 +172,7 @@ async fn people() -> BTreeSet<(&'static str, Done)> {
 
 /// What partner systems ask for, and the schedules that follow it up.
 async fn partners() -> BTreeSet<(&'static str, Done)> {
-    let world = World::open().await;
+    let world = open().await;
     let (installation, id) = world.customer(SCALE).await;
     let partner = async |kind: &str, route: &str, data: Value| world.partner(kind, route, &installation, data).await;
     world.report(&installation, "b1", &[(&id, "queries", world::BEGIN, "140000")]).await.expect(200);
@@ -202,7 +206,7 @@ async fn partners() -> BTreeSet<(&'static str, Done)> {
 
 /// A single write whose answer is lost is looked for: by the hourly push, which else never reads a single item.
 async fn lost_answers() -> BTreeSet<(&'static str, Done)> {
-    let world = World::open().await;
+    let world = open().await;
     world.customer(SCALE).await;
     let down = json!([{ "match": { "path": "*/billing" }, "fault": { "kind": "status", "status": 500 } }]);
     world.vercel_fails(down).await;
@@ -223,7 +227,7 @@ async fn lost_answers() -> BTreeSet<(&'static str, Done)> {
 
 /// Operations of partner systems that their process never finished: the sweeper does, or whoever comes next.
 async fn left_behind() -> BTreeSet<(&'static str, Done)> {
-    let world = World::open().await;
+    let world = open().await;
     let (installation, id) = world.customer(FREE).await;
     for finished_by in ["outbox", "installations"] {
         world.provisioner.next(Mood::Holds);
@@ -250,7 +254,7 @@ async fn left_behind() -> BTreeSet<(&'static str, Done)> {
 
 /// A reader that sees the record of a request before the operation that works on it.
 async fn a_record_without_its_operation() -> BTreeSet<(&'static str, Done)> {
-    let world = World::open().await;
+    let world = open().await;
     let (installation, id) = world.customer(FREE).await;
     let data = json!({ "resourceId": id, "delayHours": 0 });
     let route = format!("/partner/resources/{id}/secrets");

@@ -2,9 +2,10 @@
 //!
 //! What a function sees after a rewrite, since a rewrite here names only the function: the path and the query that the
 //! caller sent. Vercel's own template for axum (`vercel/examples`, `rust/axum`) rewrites `/(.*)` to `/api/axum` and
-//! routes `/` and `/stream` in its router, which would be 404 otherwise. Named segments of a source (`/:id`) that its
-//! destination does not use would be added to the query by Vercel's CLI (`replaceSegments` of its routing utilities);
-//! groups without a name are not, so that there are no named ones here, and a test looks after it.
+//! routes `/` and `/stream` in its router, which would be 404 otherwise; `vercel dev` hands them on so, too (tried).
+//! Named segments of a source (`/:id`) that its destination does not use would be added to the query by Vercel's CLI
+//! (`replaceSegments` of its routing utilities); groups without a name are not. So there are no named ones here, and
+//! a test looks after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

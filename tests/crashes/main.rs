@@ -226,6 +226,55 @@ async fn invoiced(world: &World, stage: &Stage) {
     world.cron("/cron/invoices").await;
 }
 
+/// January's invoice, whose submission fails once, the way that the fault says.
+async fn an_invoice_that_fails(world: &World, fault: Value) {
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    let path = "*/billing/invoices";
+    world.vercel_fails(json!([{ "match": { "method": "POST", "path": path }, "fault": fault, "times": 1 }])).await;
+    world.cron("/cron/invoices").await;
+}
+
+/// Vercel has it, and we do not know.
+async fn a_doubtful_invoice(world: &World, _: &Stage) {
+    an_invoice_that_fails(world, json!("reset_after")).await;
+}
+
+async fn a_refused_invoice(world: &World, _: &Stage) {
+    an_invoice_that_fails(world, json!({ "kind": "status", "status": 400 })).await;
+}
+
+async fn settle(world: &World, stage: &Stage, mut data: Value) -> Got {
+    data["invoiceId"] = json!(format!("{}.i1", stage.installation));
+    partner(world, "invoice.settle", "/partner/invoices", &stage.installation, data).await
+}
+
+async fn give_up(world: &World, stage: &Stage) -> Got {
+    settle(world, stage, json!({ "outcome": "abandon", "reason": "billed by hand" })).await
+}
+
+async fn submit_again(world: &World, stage: &Stage) -> Got {
+    settle(world, stage, json!({ "outcome": "resubmit" })).await
+}
+
+async fn declare_submitted(world: &World, stage: &Stage) -> Got {
+    let id = world.invoices(&stage.installation).await.remove(0)["invoiceId"].clone();
+    settle(world, stage, json!({ "outcome": "submitted", "vercelInvoiceId": id })).await
+}
+
+/// Vercel refused to hear of a change.
+async fn dead_news(world: &World, stage: &Stage) {
+    let fault = json!({ "kind": "status", "status": 400 });
+    world.vercel_fails(json!([{ "match": { "path": "*/events" }, "fault": fault, "times": 1 }])).await;
+    let data = json!({ "resourceId": stage.resource, "name": "renamed" });
+    world.partner("resource.updated", "/partner/events", &stage.installation, data).await.expect(202);
+}
+
+async fn try_again(world: &World, stage: &Stage) -> Got {
+    let id = format!("{}/state/{}/resource_updated/1", stage.installation, stage.resource);
+    let data = json!({ "effectId": id, "outcome": "retry" });
+    partner(world, "effect.settle", "/partner/invoices", &stage.installation, data).await
+}
+
 /// Time enough for Vercel to collect, and to say so.
 async fn two_hours_pass(world: &World, _: &Stage) -> Got {
     world.advance("2h").await;

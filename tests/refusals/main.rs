@@ -42,7 +42,7 @@ const PARTNER_API: [(&str, &str, Takes); 12] = [
 const BASES: [&str; 2] = ["/v1", "/v1/integrations/marketplace"];
 
 /// The partner API: type, route, scope.
-const PARTNERS: [(&str, &str, &str); 11] = [
+const PARTNERS: [(&str, &str, &str); 13] = [
     ("usage.recorded", "/partner/usage", "usage"),
     ("resource.updated", "/partner/events", "events"),
     ("installation.updated", "/partner/events", "events"),
@@ -50,6 +50,8 @@ const PARTNERS: [(&str, &str, &str); 11] = [
     ("provisioner.report", "/partner/provisioner/reports", "provisioner"),
     ("invoice.close", "/partner/invoices", "invoices"),
     ("invoice.adjust", "/partner/invoices", "invoices"),
+    ("invoice.settle", "/partner/invoices", "invoices"),
+    ("effect.settle", "/partner/invoices", "invoices"),
     ("invoice.query", "/partner/invoices/query", "read"),
     ("invoice.refund", "/partner/invoices/{invoice}/refund", "refunds"),
     ("secrets.rotate", "/partner/resources/{resource}/secrets", "secrets"),

@@ -19,6 +19,10 @@ fn data_of(kind: &str, installation: &str, resource: &str) -> Value {
         }
         "invoice.close" => json!({}),
         "invoice.adjust" => json!({ "lines": [{ "name": "more", "amount": "1.00" }] }),
+        "invoice.settle" => json!({ "invoiceId": format!("{installation}.i1"), "outcome": "resubmit" }),
+        "effect.settle" => {
+            json!({ "effectId": format!("{installation}/state/-/installation_updated/1"), "outcome": "retry" })
+        }
         "invoice.query" => json!({ "invoiceId": format!("{installation}.i1") }),
         "invoice.refund" => {
             json!({ "invoiceId": format!("{installation}.i1"), "total": "1.00", "reason": "because" })
@@ -120,6 +124,8 @@ async fn a_partner_call_must_be_about_its_path_and_its_installation() {
         ("installation.updated", "/partner/events"),
         ("invoice.close", "/partner/invoices"),
         ("invoice.adjust", "/partner/invoices"),
+        ("invoice.settle", "/partner/invoices"),
+        ("effect.settle", "/partner/invoices"),
     ] {
         let data = data_of(kind, "icfg_nowhere", "icfg_nowhere.r1");
         refused(kind, route, "icfg_nowhere", data, 404, "not_found").await;

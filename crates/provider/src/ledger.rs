@@ -12,6 +12,8 @@
 //! | refund of a paid invoice | refunds | settled |
 //! | refund of an unpaid one, which cancels so much of it | refunds | receivable |
 //! | written off | write-off | carried |
+//! | an invoice that Vercel never had is given up | write-off | receivable |
+//! | Vercel has it after all | receivable | write-off |
 //!
 //! Negative amounts stand on the other side. So receivable is what Vercel still has to collect, invoice by
 //! invoice, and carried is what the installation carries to its next invoice, to the cent.
@@ -223,6 +225,28 @@ impl Entry {
     pub fn written_off(cause: &str, at: Timestamp, amount: Money, reason: &str) -> Result<Option<Self>, LedgerError> {
         let moves = [debit(Account::WriteOff, amount), credit(Account::Carried, amount)];
         Self::of(format!("written_off-{cause}"), at, format!("written off: {reason}"), moves)
+    }
+
+    /// An invoice that is booked as issued is given up: Vercel will not collect it. `reason` says why.
+    pub fn invoice_abandoned(
+        invoice: &ExternalInvoiceId,
+        at: Timestamp,
+        total: Money,
+        reason: &str,
+    ) -> Result<Option<Self>, LedgerError> {
+        let moves = [debit(Account::WriteOff, total), credit(Account::Receivable, total)];
+        Self::of(format!("abandoned-{invoice}"), at, format!("written off: invoice {invoice}: {reason}"), moves)
+    }
+
+    /// Vercel has an invoice that was given up.
+    pub fn invoice_reinstated(
+        invoice: &ExternalInvoiceId,
+        at: Timestamp,
+        total: Money,
+    ) -> Result<Option<Self>, LedgerError> {
+        let moves = [debit(Account::Receivable, total), credit(Account::WriteOff, total)];
+        let memo = format!("invoice {invoice}, written off before, is at Vercel");
+        Self::of(format!("reinstated-{invoice}"), at, memo, moves)
     }
 
     /// An entry of signed moves: zeros are left out, negative amounts change sides.

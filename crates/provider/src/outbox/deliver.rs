@@ -194,6 +194,7 @@ async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadlin
         Outcome::Dead { reason, mut writes } => {
             let mut dead = effect.clone();
             dead.dead = true;
+            dead.ended_at = Some(provider.clock.now());
             dead.attempts += 1;
             tracing::error!(effect.kind = effect.what.name(), effect.attempts = dead.attempts, reason, "dead letter");
             dead.last_failure = Some(reason);

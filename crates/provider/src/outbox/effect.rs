@@ -1,6 +1,6 @@
 //! Effects.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{InstallationId, InvoiceId, ResourceId};
 use tradepost_marketplace::money::Money;
@@ -9,6 +9,9 @@ use tradepost_store::{Key, Record};
 use super::lane::{Class, LaneName};
 use crate::state::InvoicePhase;
 use crate::state::keys;
+
+/// How long an effect is kept that failed for good or was given up, where nothing waits for it.
+const APART_DAYS: i64 = 90;
 
 /// What Vercel's webhook said of an invoice: used only where the invoice can no longer be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +150,12 @@ pub struct Effect {
     pub last_failure: Option<String>,
     /// Whether it failed for good.
     pub dead: bool,
+    /// Whether it was given up by a partner system: then it is kept for a while, to say so.
+    #[serde(default)]
+    pub abandoned: bool,
+    /// When it failed for good or was given up.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Effect {
@@ -164,12 +173,19 @@ impl Effect {
             attempts: 0,
             last_failure: None,
             dead: false,
+            abandoned: false,
+            ended_at: None,
         }
     }
 
     /// Since when it has been owed, in business time: the tries that failed since then do not count.
     pub(super) fn owed_since(&self) -> Timestamp {
         self.owed_since.unwrap_or(self.created_at)
+    }
+
+    /// Whether it lies apart, where it blocks nothing: given up, or dead in a class that a dead letter does not block.
+    fn lies_apart(&self) -> bool {
+        self.abandoned || (self.dead && self.lane.class != Class::Money)
     }
 
     /// The id that answers carry and `effects.query` takes.
@@ -179,7 +195,7 @@ impl Effect {
         format!("{}/{class}/{resource}/{}/{}", self.lane.installation, self.place, self.sequence)
     }
 
-    /// Its key; a dead letter of a class that is not blocked by it lies apart.
+    /// Its key, in the lane or apart from it: dead letters that block nothing, and what was given up.
     pub fn key_of(lane: &LaneName, place: &str, apart: bool) -> Key {
         let prefix = if apart { lane.dead_prefix() } else { lane.effects_prefix() };
         keys::within(&lane.installation, format!("{prefix}{place}"))
@@ -190,8 +206,12 @@ impl Record for Effect {
     const KIND: &'static str = "effect";
 
     fn key(&self) -> Key {
-        let apart = self.dead && self.lane.class != Class::Money;
-        Self::key_of(&self.lane, &self.place, apart)
+        Self::key_of(&self.lane, &self.place, self.lies_apart())
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        let ended = self.ended_at.filter(|_| self.lies_apart())?;
+        ended.checked_add(SignedDuration::from_hours(24 * APART_DAYS)).ok()
     }
 }
 
@@ -221,5 +241,24 @@ mod tests {
         let effect = Effect::new(&lane, 7, What::ResourceUpdated { resource }, Timestamp::UNIX_EPOCH);
         assert_eq!(parse_effect_id(&effect.id()), Some((lane, "resource_updated".to_owned(), 7)));
         assert_eq!(parse_effect_id("a/b"), None);
+    }
+
+    /// One in the money lane stays until it is settled: what is behind it waits for it.
+    #[test]
+    fn what_lies_apart_is_forgotten_after_a_while() {
+        let installation = InstallationId::new("icfg_1").unwrap();
+        let dead = |what: What| {
+            let lane = LaneName { installation: installation.clone(), class: what.class(), resource: None };
+            let effect = Effect::new(&lane, 7, what, Timestamp::UNIX_EPOCH);
+            Effect { dead: true, ended_at: Some(Timestamp::UNIX_EPOCH), ..effect }
+        };
+        let (news, money) = (dead(What::InstallationUpdated), dead(What::SubmitInvoice { number: 1 }));
+        let ninety_days = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(90 * 24);
+        assert_eq!((news.key().sk.as_str(), news.expires_at()), ("Q#state#-#installation_updated", Some(ninety_days)));
+        assert_eq!((money.key().sk.as_str(), money.expires_at()), ("E#money#-#0000000000000007", None));
+        let given_up = Effect { abandoned: true, ..money };
+        assert_eq!((&given_up.key().sk[..8], given_up.expires_at()), ("Q#money#", Some(ninety_days)));
+        let waiting = Effect { dead: false, ended_at: None, ..news };
+        assert_eq!(waiting.expires_at(), None);
     }
 }

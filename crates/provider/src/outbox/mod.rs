@@ -10,7 +10,8 @@
 //! - State and secrets effects are one item per (resource, kind): a newer write replaces the older, and
 //!   delivery removes it only at the version it delivered. They carry no data: what is sent is read from
 //!   the state when it is sent, so nothing ever goes backwards.
-//! - Money and deliveries queue in order. A dead letter blocks its own money lane and nothing else.
+//! - Money and deliveries queue in order. A dead letter blocks its own money lane and nothing else, until a
+//!   partner system settles it ([`Stuck`]). What blocks nothing lies apart for 90 days.
 //!
 //! Retries wait in business time, leases run in lease time. After a failure an effect is due again in
 //! 1 min × 2ⁿ, at most [`BACKOFF_MINUTES_MAX`].
@@ -20,12 +21,14 @@ mod dispatch;
 mod effect;
 mod enqueue;
 mod lane;
+mod settle;
 
 pub use deliver::{Sweep, deliver, deliver_all, sweep};
 pub use dispatch::Outcome;
 pub use effect::{Effect, Hint, What, parse_effect_id};
 pub use enqueue::{Enqueued, Hold, enqueue};
 pub use lane::{Class, DUE_PARTITIONS, Lane, LaneName};
+pub use settle::{Stuck, find, head};
 
 /// How long a lane is held, in lease time (formats: "Leases").
 pub const LANE_LEASE_SECONDS: i64 = 60;

@@ -204,6 +204,8 @@ pub enum InvoicePhase {
     Refunded,
     /// Vercel refused it for good: a person must act.
     Rejected,
+    /// Given up by a partner system, and written off. Should Vercel turn out to have it, it counts again.
+    Abandoned,
 }
 
 /// Where a refund is.
@@ -282,6 +284,9 @@ pub struct InvoiceRecord {
     pub booked_refunds: Money,
     /// The latest refund.
     pub refund: Option<RefundRecord>,
+    /// Why it was given up, while the ledger has it written off.
+    #[serde(default)]
+    pub abandoned: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -64,6 +64,24 @@ const fn shows_no_refund_under_way(phase: InvoicePhase) -> bool {
     matches!(phase, Invoiced | Paid | NotPaid | Overdue | Refunded)
 }
 
+/// Writes off an invoice that Vercel does not have and will not get. The writes are the ledger's.
+pub(super) fn abandon(record: &mut InvoiceRecord, reason: &str, now: Timestamp) -> Result<Vec<Write>, ApiError> {
+    record.phase = InvoicePhase::Abandoned;
+    if record.is_test {
+        return Ok(Vec::new());
+    }
+    let carried_in = Money::from_cents(record.carried_in_cents);
+    let issued = (!record.booked_issued)
+        .then(|| Entry::invoice_issued(&record.external_id, now, record.total, carried_in))
+        .transpose();
+    let written_off = Entry::invoice_abandoned(&record.external_id, now, record.total, reason);
+    record.booked_issued = true;
+    record.abandoned = Some(reason.to_owned());
+    let entries = [issued.map_err(ApiError::internal)?.flatten(), written_off.map_err(ApiError::internal)?];
+    let id = record.installation.clone();
+    entries.into_iter().filter_map(|entry| entry_write(&id, entry).transpose()).collect()
+}
+
 /// Brings a record up to what was seen. The writes are the ledger's; the record itself is the caller's.
 pub(super) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Result<Vec<Write>, ApiError> {
     let mut entries: Vec<Option<Entry>> = Vec::new();
@@ -76,6 +94,11 @@ pub(super) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         record.booked_issued = true;
         let carried_in = Money::from_cents(record.carried_in_cents);
         entries.push(enter(Entry::invoice_issued(&record.external_id, now, record.total, carried_in))?);
+    }
+    if record.abandoned.take().is_some() {
+        tracing::error!(invoice.id = %record.external_id, "an invoice that was given up is at Vercel");
+        entries.push(enter(Entry::invoice_reinstated(&record.external_id, now, record.total))?);
+        record.phase = InvoicePhase::Submitted;
     }
     if seen.paid && !record.booked_paid {
         record.booked_paid = true;

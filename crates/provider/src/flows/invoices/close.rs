@@ -204,6 +204,7 @@ async fn invoice(
         booked_paid: false,
         booked_refunds: Money::ZERO,
         refund: None,
+        abandoned: None,
         created_at: now,
     })
 }

@@ -1,5 +1,5 @@
-//! What partner systems ask of invoices: `invoice.close` and `invoice.adjust` on `/partner/invoices`,
-//! `invoice.query` on `/partner/invoices/query`.
+//! What partner systems ask of invoices: `invoice.close`, `invoice.adjust` and what settles ([`settle`]) on
+//! `/partner/invoices`, `invoice.query` on `/partner/invoices/query`.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -11,7 +11,7 @@ use tradepost_marketplace::money::Money;
 use tradepost_store::{Stored, Write};
 
 use super::close::{begin, entry_write, prepare, rehearse, tidy};
-use super::{archive, lines};
+use super::{archive, lines, settle};
 use crate::caller::{self, PartnerCall};
 use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
@@ -58,11 +58,14 @@ struct AdjustLine {
 
 /// `POST /partner/invoices`.
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
-    let types = [("invoice.close", Scope::Invoices), ("invoice.adjust", Scope::Invoices)];
+    let types = ["invoice.close", "invoice.adjust", "invoice.settle", "effect.settle"];
+    let types = types.map(|kind| (kind, Scope::Invoices));
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
     for _ in 0..RACES_MAX {
         let answer = match call.kind.as_str() {
             "invoice.close" => close(&provider, &call, call.read()?).await?,
+            "invoice.settle" => settle::invoice(&provider, &call, &call.read()?).await?,
+            "effect.settle" => settle::effect(&provider, &call, &call.read()?).await?,
             _ => adjust(&provider, &call, &call.read()?).await?,
         };
         if let Some(answer) = answer {
@@ -170,6 +173,7 @@ pub(super) async fn query(State(provider): State<Provider>, request: Request) ->
         "refunded": invoice.booked_refunds,
         "refund": invoice.refund,
         "final": invoice.is_final,
+        "abandoned": invoice.abandoned,
     });
     let mut text = body.to_string();
     // Appended as text: a `serde_json::Value` would lose the digits of quantities.

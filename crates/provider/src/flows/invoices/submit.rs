@@ -2,7 +2,7 @@
 //!
 //! If the answer is lost, the client repeats with the same `externalId`; a 409 then says "already there" or
 //! "already billed" and nothing of which: the invoice is unknown, the effect stays, and Vercel's webhook,
-//! which carries our id, settles it. After a day without one it is an `error`.
+//! which carries our id, settles it, or a partner system does (`invoice.settle`). After a day it is an `error`.
 
 use jiff::SignedDuration;
 use tradepost_marketplace::client::ClientError;
@@ -35,6 +35,9 @@ pub(crate) async fn deliver(
     };
     if stored.vercel_id.is_some() {
         return confirm(provider, stored);
+    }
+    if stored.phase == InvoicePhase::Abandoned {
+        return Ok(Outcome::nothing());
     }
     if stored.phase == InvoicePhase::Unknown {
         return Ok(still_unknown(provider, &stored));
@@ -75,7 +78,8 @@ pub(crate) async fn deliver(
 
 /// Vercel has it: booked as issued.
 fn confirm(provider: &Provider, mut stored: Stored<InvoiceRecord>) -> Result<Outcome, ApiError> {
-    let early = matches!(stored.phase, InvoicePhase::Submitting | InvoicePhase::Unknown);
+    use InvoicePhase::{Rejected, Submitting, Unknown};
+    let early = matches!(stored.phase, Submitting | Unknown | Rejected);
     let phase = early.then_some(InvoicePhase::Submitted);
     let seen = Seen { phase, paid: stored.booked_paid, refunded: stored.booked_refunds, is_read: false };
     let mut writes = book(&mut stored.item, seen, provider.clock.now())?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tradepost_provider::state::{InstallationStatus, Resource, ResourceState};
-use tradepost_store::FaultKind;
+use tradepost_store::{FaultKind, Write};
 
 use crate::world;
 use crate::world::got::text;
@@ -226,4 +226,22 @@ async fn a_store_that_fails_now_and_then_changes_nothing() {
         assert_eq!(world.local.provisioner.resources(), 1, "{kind:?}");
         world.close().await;
     }
+}
+
+/// The table was restored, and the provisioner has seen higher fences than the table knows: they are overtaken.
+#[tokio::test]
+async fn a_release_overtakes_the_fences_that_were_forgotten() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        world.vercel(patch(&installation, &id, name)).await.expect(200);
+    }
+    let stored = world.stored_resource(&installation, &id).await.unwrap();
+    let forgot = Resource { fence: 0, ..stored.item };
+    world.local.bare.commit(vec![Write::replace(&forgot, stored.version).unwrap()]).await.unwrap();
+    world.uninstall(&installation).await;
+    assert_eq!(world.local.provisioner.resources(), 0);
+    assert_eq!(world.stored_resource(&installation, &id).await.unwrap().state, ResourceState::Deleted);
+    assert_eq!(world.waiting(&installation).await, []);
+    world.close().await;
 }

@@ -46,13 +46,38 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
     })
 }
 
-/// Deletes one resource there and here. The inner error is a reason to come back.
+/// How often a fence is raised in one go, each time by twice as much: by 1,023 in all.
+const RAISES_MAX: u32 = 10;
+
+/// Deletes one resource there and here, under a fence that is above what the provisioner has seen: it may have seen
+/// more than we know, if the table was restored. The inner error is a reason to come back.
 async fn release(
     provider: &Provider,
     resource: &Stored<Resource>,
     deadline: Deadline,
 ) -> Result<Result<(), String>, ApiError> {
-    let order = Order {
+    let mut resource = resource.clone();
+    for raise in 0..=RAISES_MAX {
+        match provider.provisioner()?.send(&order(&resource)?, deadline).await {
+            Ok(_) => return end(provider, &resource).await,
+            Err(ProvisionerError::StaleFence) if raise < RAISES_MAX && provider.lease.now() < deadline.less(2).0 => {}
+            Err(ProvisionerError::StaleFence) => break,
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+        // Written down first: what is tried next is higher than all before, whoever tries it.
+        resource.item.fence += 1 << raise;
+        if !committed(provider, vec![Write::replace(&resource.item, resource.version)?]).await? {
+            return Ok(Err("the resource moved".to_owned()));
+        }
+        let key = Resource::key_of(&resource.installation, &resource.id);
+        let Some(raised) = provider.store.get::<Resource>(&key).await? else { break };
+        resource = raised;
+    }
+    Ok(Err("stale_fence".to_owned()))
+}
+
+fn order(resource: &Resource) -> Result<Order, ApiError> {
+    Ok(Order {
         operation_id: keys::derive_operation(&resource.installation, "release", resource.id.as_str()),
         fence: resource.fence + 1,
         kind: Kind::Delete,
@@ -64,12 +89,11 @@ async fn release(
         name: resource.name.clone(),
         metadata: RawValue::from_string(resource.metadata.clone()).map_err(ApiError::internal)?,
         secrets_version: 0,
-    };
-    match provider.provisioner()?.send(&order, deadline).await {
-        Ok(_) => {}
-        Err(ProvisionerError::StaleFence) => return Ok(Err("stale_fence".to_owned())),
-        Err(error) => return Ok(Err(error.to_string())),
-    }
+    })
+}
+
+/// It is gone there: it ends here.
+async fn end(provider: &Provider, resource: &Stored<Resource>) -> Result<Result<(), String>, ApiError> {
     let mut installation = flows::installation(provider, &resource.installation).await?;
     let at = installation.uninstalled_at.unwrap_or(provider.clock.now());
     let mut ended = resource.item.clone();

@@ -6,7 +6,7 @@ use tradepost_provider::state::{InstallationStatus, InvoicePhase};
 
 use crate::world;
 use crate::world::got::text;
-use crate::world::{SCALE, Setup, TEAM, World};
+use crate::world::{FREE, SCALE, Setup, TEAM, World};
 use crate::{balance, bill, bills, line, lines, paid, pennies};
 
 #[tokio::test]
@@ -92,5 +92,29 @@ async fn what_happened_while_vercel_could_not_be_read_is_booked_in_the_end() {
     world.sweep().await;
     assert_eq!(world.stored_invoice(&installation, 1).await.phase, InvoicePhase::Paid);
     assert_eq!(balance(&world, &installation, Account::Settled).await, "6.45");
+    world.close().await;
+}
+
+/// The token died and finalizing says no more than 403: where nothing else is allowed either, there is nothing to end.
+#[tokio::test]
+async fn an_installation_that_is_gone_is_not_finalized_for_ever() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(FREE).await;
+    world.advance("10d").await;
+    world.uninstall(&installation).await;
+    world.advance("6h").await;
+    let refused = |path: &str| {
+        let fault = json!({ "kind": "status", "status": 403 });
+        json!({ "match": { "path": path }, "fault": fault, "times": 1 })
+    };
+    // Trouble with this one call: the installation is there, so it waits.
+    world.vercel_fails(json!([refused("*/billing/finalize")])).await;
+    world.cron("/cron/invoices").await;
+    assert_eq!(world.waiting(&installation).await, [("finalize_installation", 1, false)]);
+    assert_eq!(world.installation(&installation).await.status, InstallationStatus::Settling);
+    world.vercel_fails(json!([refused("*/billing/finalize"), refused("*/account")])).await;
+    world.sweep().await;
+    assert_eq!(world.waiting(&installation).await, []);
+    assert_eq!(world.installation(&installation).await.status, InstallationStatus::Finalized);
     world.close().await;
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tradepost_provider::ledger::Account;
-use tradepost_provider::state::{InvoicePhase, LedgerEntry, RefundPhase};
+use tradepost_provider::state::{InvoicePhase, InvoiceRecord, LedgerEntry, RefundPhase};
+use tradepost_store::Write;
 
 use crate::world;
 use crate::world::got::Got;
@@ -173,7 +174,7 @@ async fn webhooks_book_what_the_invoice_says() {
     let (committed, mark) = (world.committed(), world.mark().await);
     for webhook in [
         event("paid", json!({ "externalInvoiceId": "somebody-else-1" })),
-        event("paid", json!({ "externalInvoiceId": format!("{installation}.i99") })),
+        event("paid", json!({ "externalInvoiceId": "icfg_of_nobody.i1", "installationId": "icfg_of_nobody" })),
         event("paid", json!({ "externalInvoiceId": null })),
         event("exploded", json!({})),
         json!({ "type": "deployment.created", "payload": {} }),
@@ -186,5 +187,30 @@ async fn webhooks_book_what_the_invoice_says() {
     assert_eq!(balance(&world, &installation, Account::Settled).await, "20.00");
     let entries = world.records::<LedgerEntry>(&installation, "J#").await;
     assert_eq!(entries.len(), 2, "issued once, paid once");
+    world.close().await;
+}
+
+/// The table was restored to before the invoice: what Vercel tells of it meanwhile is kept until it is there again.
+#[tokio::test]
+async fn an_event_about_an_invoice_that_is_not_there_is_not_lost() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    world.advance_to(JANUARY_CLOSES).await;
+    world.cron("/cron/invoices").await;
+    let stored = world.stored_invoice(&installation, 1).await;
+    let forget = Write::delete(InvoiceRecord::key_of(&stored.installation, 1), stored.version);
+    world.local.bare.commit(vec![forget]).await.unwrap();
+    paid(&world).await;
+    let kept = [("read_invoice", 0, false), ("read_invoice", 0, false)];
+    assert_eq!(world.waiting(&installation).await, kept, "that it was sent, and that it was paid");
+    world.sweep().await;
+    assert_eq!(world.waiting(&installation).await, kept);
+    let restored = InvoiceRecord { vercel_id: None, ..stored.item };
+    world.local.bare.commit(vec![Write::create(&restored).unwrap()]).await.unwrap();
+    world.sweep().await;
+    let stored = world.stored_invoice(&installation, 1).await;
+    assert_eq!(stored.phase, InvoicePhase::Paid);
+    assert_eq!(json!(stored.vercel_id), world.invoices(&installation).await[0]["invoiceId"]);
+    assert_eq!(balance(&world, &installation, Account::Settled).await, "20.00");
     world.close().await;
 }

@@ -99,14 +99,18 @@ async fn read_invoice(
         tracing::warn!(invoice.vercel_id = %hint.vercel_id, "an invoice that is not ours");
         return Ok(None);
     };
-    let Some(mut stored) = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await? else {
+    let stored = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await?;
+    if stored.is_none() {
+        // After a restore, it may come to be once more: what the event says is kept until then.
         tracing::error!(invoice.vercel_id = %hint.vercel_id, invoice.number = number, "an invoice that we do not have");
-        return Ok(None);
-    };
+        if provider.store.get::<Installation>(&Installation::key_of(id)).await?.is_none() {
+            return Ok(None);
+        }
+    }
     let vercel_id = hint.vercel_id.clone();
     let owed = outbox::enqueue(provider, id, vec![What::ReadInvoice { number, hint: Some(hint) }]).await?;
     let mut writes = owed.writes;
-    if stored.vercel_id.is_none() {
+    if let Some(mut stored) = stored.filter(|stored| stored.vercel_id.is_none()) {
         stored.item.vercel_id = Some(vercel_id);
         writes.push(Write::replace(&stored.item, stored.version)?);
     }

@@ -1,5 +1,6 @@
 //! Reading an invoice (A.15) and booking what it says.
 
+use jiff::SignedDuration;
 use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::InvoiceState;
@@ -12,6 +13,10 @@ use crate::outbox::{Hint, Outcome};
 use crate::provider::{Deadline, Provider};
 use crate::state::{InvoicePhase, InvoiceRecord};
 
+/// How often an invoice is looked for that Vercel told of and that we do not have: after a restore its period is
+/// closed anew, and it comes to be under the same number. Until then the event waits, or a partner system gives it up.
+const MISSING_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
 pub(crate) async fn deliver(
     provider: &Provider,
     id: &InstallationId,
@@ -20,7 +25,8 @@ pub(crate) async fn deliver(
     deadline: Deadline,
 ) -> Result<Outcome, ApiError> {
     let Some(mut stored) = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await? else {
-        return Ok(Outcome::nothing());
+        let reason = "no_such_invoice".to_owned();
+        return Ok(Outcome::Wait { reason, after: MISSING_WAIT, writes: Vec::new() });
     };
     let Some(vercel_id) = stored.vercel_id.clone().or_else(|| hint.map(|hint| hint.vercel_id.clone())) else {
         return Ok(Outcome::Dead { reason: "no_vercel_id".to_owned(), writes: Vec::new() });
@@ -53,6 +59,7 @@ pub(crate) async fn deliver(
         },
         Err(error) => return Ok(Outcome::of(&error)),
     };
+    stored.item.vercel_id.get_or_insert(vercel_id);
     let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))

@@ -98,6 +98,8 @@ pub struct Settings {
     deadline: Duration,
     store: StoreSettings,
     keys: Option<KeyRing>,
+    /// Which table's values the ring opens and seals, where it is not the table's name.
+    sealed_as: Option<String>,
     vercel: Option<Endpoint>,
     tokens: Option<TokenSettings>,
     sign_on: Option<SignOn>,
@@ -114,6 +116,7 @@ impl Settings {
         let mut reader = Reader::new(environment, function, platform);
         let store = reader.store();
         let keys = reader.concern(Concern::Keys, Reader::keys);
+        let sealed_as = reader.var("TRADEPOST_SEALED_AS");
         let tokens = reader.concern(Concern::Tokens, Reader::tokens);
         let sign_on = reader.concern(Concern::SignOn, |reader| reader.sign_on(tokens.as_ref()));
         let webhooks = reader.concern(Concern::Webhooks, Reader::webhooks);
@@ -129,6 +132,7 @@ impl Settings {
                 deadline,
                 store,
                 keys,
+                sealed_as,
                 vercel,
                 tokens,
                 sign_on,
@@ -151,7 +155,8 @@ impl Settings {
         let clock = BusinessClock(Arc::new(SystemClock));
         let lease = LeaseClock(Arc::new(SystemClock));
         self.warn_of_overrides();
-        let table = self.store.table.clone();
+        // A table that was restored has another name than the values in it were encrypted for.
+        let sealed_as = self.sealed_as.clone().unwrap_or_else(|| self.store.table.clone());
         let dynamo = DynamoBackend::new(self.store.connect(&http, &lease));
         let client = |api| Client::new(http.clone(), api, lease.clone(), sleeper.clone(), entropy.clone());
         let verifier = |tokens: TokenSettings| Verifier::new(http.clone(), tokens.issuer, tokens.client_id);
@@ -159,7 +164,7 @@ impl Settings {
             Provisioner::new(http.clone(), there.url, there.secret, clock.clone(), lease.clone())
         };
         Ok(Provider::new(Parts {
-            keys: self.keys.map(|ring| Vault::new(ring, table, entropy.clone())),
+            keys: self.keys.map(|ring| Vault::new(ring, sealed_as, entropy.clone())),
             vercel: self.vercel.map(client),
             tokens: self.tokens.map(verifier),
             provisioner: self.provisioner.map(provisioner),

@@ -202,3 +202,21 @@ fn on_aws_no_cron_secret_opens_anything() {
     );
     assert!(vercel.unwrap().cron.is_some_and(|secrets| secrets.0.len() == 2));
 }
+
+/// A restore makes a table of another name: what was sealed for the first opens where that is said, and only there.
+#[tokio::test]
+async fn a_restored_table_opens_what_was_sealed_for_the_first() {
+    let start = |changes: &[(&'static str, Option<&str>)]| {
+        let settings = Settings::read(&with(changes), Platform::Localhost, Function::Installations);
+        settings.unwrap().provider().unwrap()
+    };
+    let first = start(&[]);
+    let restored = start(&[("TRADEPOST_TABLE", Some("copy"))]);
+    let told = start(&[("TRADEPOST_TABLE", Some("copy")), ("TRADEPOST_SEALED_AS", Some("tradepost"))]);
+    let token = secrecy::SecretString::from("a token");
+    let sealed = first.keys().unwrap().seal("icfg_1", "access_token", &token).await.unwrap();
+    assert!(restored.keys().unwrap().open("icfg_1", "access_token", &sealed).await.is_err());
+    assert!(told.keys().unwrap().open("icfg_1", "access_token", &sealed).await.is_ok());
+    let anew = told.keys().unwrap().seal("icfg_1", "access_token", &token).await.unwrap();
+    assert!(first.keys().unwrap().open("icfg_1", "access_token", &anew).await.is_ok());
+}

@@ -104,6 +104,14 @@ pub const VARIABLES: &[Variable] = &[
         "`kid:base64,kid2:base64`, 32-byte keys; the first encrypts, all decrypt",
     ),
     row(
+        "TRADEPOST_SEALED_AS",
+        &[Concern::Keys],
+        EVERYWHERE,
+        Optional,
+        "the name of the table that values were encrypted for, where it is another: after a restore; default the \
+         table's name",
+    ),
+    row(
         "INTEGRATION_CLIENT_ID",
         &[Concern::Tokens, Concern::SignOn],
         EVERYWHERE,

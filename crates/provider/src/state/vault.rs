@@ -1,4 +1,7 @@
-//! Sealing and opening secrets at rest: the key ring bound to this table, an owner and a field.
+//! Sealing and opening secrets at rest: the key ring bound to a table, an owner and a field.
+//!
+//! The table is named as it was when its first value was sealed (`TRADEPOST_SEALED_AS`): a restore makes a table of
+//! another name, and its values must open there.
 
 use std::sync::Arc;
 
@@ -16,7 +19,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// A vault for one table.
+    /// A vault for the values that were sealed for the table of this name.
     pub fn new(ring: KeyRing, table: impl Into<String>, entropy: Arc<dyn Entropy>) -> Self {
         Self { ring: Arc::new(ring), table: table.into(), entropy }
     }

@@ -3,6 +3,8 @@
 //!
 //! The wide event is written whatever comes of the request: an answer, a panic, a caller that went away.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
@@ -19,15 +21,18 @@ use super::wide::Wide;
 pub use super::wide::{CallerKind, Field, count, note};
 use crate::provider::{Deadline, Provider};
 
+/// The longest that a caller is kept waiting: the HTTP API of AWS cuts at 30 s.
+const ANSWER_MAX: Duration = Duration::from_secs(29);
+
 /// The header that every response carries.
 pub const REQUEST_ID: &str = "x-request-id";
 
 /// How much of a request's time a host may say is left (`Marks::deadline` of the host puts it here).
 #[derive(Debug, Clone, Copy)]
-pub struct HostDeadline(pub std::time::Duration);
+pub struct HostDeadline(pub Duration);
 
 /// Marks a request with the time its platform leaves it.
-pub fn mark_deadline(extensions: &mut http::Extensions, remaining: std::time::Duration) {
+pub fn mark_deadline(extensions: &mut http::Extensions, remaining: Duration) {
     extensions.insert(HostDeadline(remaining));
 }
 
@@ -37,12 +42,21 @@ pub fn wrap(provider: &Provider, routes: Router<Provider>) -> Router {
     routes.layer(layer).with_state(provider.clone())
 }
 
+/// What a request gets: a scheduled run all that the platform leaves it, where the platform says how much, and what
+/// is configured elsewhere; a caller of ours no more than is configured, and less than the HTTP API of AWS waits.
+fn allowed(host: Option<Duration>, configured: Duration, is_scheduled: bool) -> Duration {
+    match host {
+        Some(remaining) if is_scheduled => remaining,
+        None if is_scheduled => configured,
+        _ => host.unwrap_or(configured).min(configured).min(ANSWER_MAX),
+    }
+}
+
 async fn serve(State(provider): State<Provider>, mut request: Request, next: Next) -> Response {
     let started = provider.lease.now();
-    let allowed = match request.extensions().get::<HostDeadline>() {
-        Some(HostDeadline(remaining)) => (*remaining).min(provider.deadline),
-        None => provider.deadline,
-    };
+    let host = request.extensions().get::<HostDeadline>().map(|host| host.0);
+    let is_scheduled = request.uri().path().starts_with("/cron/");
+    let allowed = allowed(host, provider.deadline, is_scheduled);
     let allowed = SignedDuration::try_from(allowed).unwrap_or(SignedDuration::from_secs(25));
     let deadline = started.saturating_add(allowed).unwrap_or(started);
     request.extensions_mut().insert(Deadline(deadline));
@@ -119,5 +133,29 @@ impl Drop for Open {
         wide.note(Field::DurationMs, milliseconds(now.duration_since(self.started)));
         wide.note(Field::DeadlineLeftMs, milliseconds(self.deadline.duration_since(now)));
         self.span.in_scope(|| wide.emit());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheduled_run_gets_what_the_platform_leaves_and_a_caller_is_not_kept_waiting() {
+        let seconds = Duration::from_secs;
+        for (host, configured, is_scheduled, wanted) in [
+            (Some(60), 25, true, 60),
+            (Some(10), 25, true, 10),
+            (None, 25, true, 25),
+            (None, 300, true, 300),
+            (Some(60), 25, false, 25),
+            (Some(60), 300, false, 29),
+            (Some(10), 25, false, 10),
+            (None, 300, false, 29),
+            (None, 25, false, 25),
+        ] {
+            let allowed = allowed(host.map(seconds), seconds(configured), is_scheduled);
+            assert_eq!(allowed, seconds(wanted), "{host:?} {configured} {is_scheduled}");
+        }
     }
 }

@@ -91,7 +91,7 @@ async fn an_invoice_that_is_given_up_is_written_off_and_lets_the_next_one_go() {
     }
     let entries = world.records::<LedgerEntry>(&installation, "J#abandoned-").await;
     assert_eq!(entries[0].entry.memo, format!("written off: invoice {installation}.i1: billed by hand"));
-    world.close_leaving(&["submit_invoice"]).await;
+    world.close().await;
 }
 
 /// A person was wrong: Vercel has it, as its webhook says. What was written off counts again.
@@ -108,7 +108,7 @@ async fn an_invoice_that_was_given_up_and_is_at_vercel_counts_again() {
     assert_eq!((stored.phase, &stored.abandoned), (InvoicePhase::Paid, &None));
     assert_eq!(balance(&world, &installation, Account::WriteOff).await, "0.00");
     assert_eq!(balance(&world, &installation, Account::Settled).await, "20.00");
-    world.close_leaving(&["submit_invoice"]).await;
+    world.close().await;
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn dead_effects_are_tried_again_or_given_up() {
     settle_effect(&world, &installation, &dead, give_up).await.expect(202);
     assert_eq!(world.fates(&installation, &[dead]).await, [("abandoned".to_owned(), 1)]);
     assert_eq!(waiting(&world, &installation).await, []);
-    world.close_leaving(&["resource_updated"]).await;
+    world.close().await;
 }
 
 /// The end of an installation that Vercel refuses is given up: nothing more is owed for it.
@@ -221,5 +221,5 @@ async fn a_finalization_that_vercel_refuses_is_given_up() {
     let give_up = json!({ "outcome": "abandon", "reason": "removed by Vercel's support" });
     settle_effect(&world, &installation, &held[0].0, give_up).await.expect(202);
     assert_eq!(world.installation(&installation).await.status, InstallationStatus::Finalized);
-    world.close_leaving(&["finalize_installation"]).await;
+    world.close().await;
 }

@@ -14,7 +14,8 @@ use http::Method;
 use serde_json::{Value, json};
 use tradepost_cli::development;
 use tradepost_provider::ledger::{Account, Balances};
-use tradepost_provider::state::LedgerEntry;
+use tradepost_provider::state::{LedgerEntry, Resource};
+use tradepost_store::Write;
 use world::got::{Got, text};
 use world::partner::usage;
 use world::table::resource_id;
@@ -273,6 +274,28 @@ async fn try_again(world: &World, stage: &Stage) -> Got {
     let id = format!("{}/state/{}/resource_updated/1", stage.installation, stage.resource);
     let data = json!({ "effectId": id, "outcome": "retry" });
     partner(world, "effect.settle", "/partner/invoices", &stage.installation, data).await
+}
+
+/// The table was restored to before changes that the provisioner has seen.
+async fn forgotten_fences(world: &World, stage: &Stage) {
+    for _ in 0..3 {
+        let path = format!("{}/{}", resources(stage), stage.resource);
+        let body = json!({ "name": "renamed" });
+        world.vercel(Call::new("PATCH", path).of(&stage.installation).body(body)).await.expect(200);
+    }
+    let stored = world.stored_resource(&stage.installation, &stage.resource).await.unwrap();
+    let forgot = Resource { fence: 0, ..stored.item };
+    world.local.bare.commit(vec![Write::replace(&forgot, stored.version).unwrap()]).await.unwrap();
+}
+
+/// The last period is over and cost nothing, and Vercel knows the token no more.
+async fn gone(world: &World, stage: &Stage) {
+    let path = format!("/_sim/installations/{}/resources/{}", stage.installation, stage.resource);
+    world.control("PATCH", &path, json!({ "planId": world::FREE })).await.expect(200);
+    at_the_end(world, stage).await;
+    let fault = json!({ "kind": "status", "status": 401 });
+    let refused = |path: &str| json!({ "match": { "path": path }, "fault": fault });
+    world.vercel_fails(json!([refused("*/billing/finalize"), refused("*/account")])).await;
 }
 
 /// Time enough for Vercel to collect, and to say so.

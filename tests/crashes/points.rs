@@ -25,9 +25,9 @@ use crate::world::table::{installation_id, resource_id};
 use crate::world::{Setup, World};
 use crate::{
     LATER, Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
-    at_the_next_month, at_the_second_day, close, dead_news, declare_submitted, delete, expire, give_up, install,
-    invoiced, nothing, provision, push, refund, rename, report_late, rotate, rotated, run_invoices, some_usage,
-    submit_again, tell, ten_days, try_again, two_hours_pass, uninstall,
+    at_the_next_month, at_the_second_day, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
+    give_up, gone, install, invoiced, nothing, provision, push, refund, rename, report_late, rotate, rotated,
+    run_invoices, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall,
 };
 
 macro_rules! crash_points {
@@ -62,6 +62,8 @@ crash_points! {
     an_invoice_given_up: a_doubtful_invoice, give_up;
     an_invoice_submitted_again: a_refused_invoice, submit_again;
     an_invoice_declared_submitted: a_doubtful_invoice, declare_submitted;
+    a_release_after_a_restore: forgotten_fences, uninstall;
+    an_end_that_nobody_hears_of: gone, run_invoices;
     a_dead_letter_tried_again: dead_news, try_again;
 }
 

@@ -14,7 +14,8 @@ pub async fn left(world: &World, wanted: &[&str]) {
     for item in world.dump().await {
         let key = item["sk"]["S"].as_str().unwrap_or_default();
         let data = &item["data"]["M"];
-        if key.starts_with("E#") || key.starts_with("Q#") {
+        let given_up = data["abandoned"]["BOOL"] == true;
+        if (key.starts_with("E#") || key.starts_with("Q#")) && !given_up {
             effects.push(match &data["what"]["M"] {
                 Value::Object(what) => what.keys().next().cloned().unwrap_or_default(),
                 _ => text(&data["what"]["S"]),

@@ -253,6 +253,7 @@ pub const SAMPLES: [(&str, &str); 12] = [
     ("TRADEPOST_PROVISIONER_URL", "https://provisioner.example.com/"),
     ("TRADEPOST_PROVISIONER_SECRET", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"),
     ("TRADEPOST_DASHBOARD_URL", "https://dashboard.example.com/"),
+    ("TRADEPOST_STACK", "tradepost-prod"),
     // Lambda's own.
     ("AWS_REGION", "eu-central-1"),
     ("AWS_ACCESS_KEY_ID", "role"),
@@ -277,6 +278,8 @@ impl Environment for Given {
 
 fn start(names: &BTreeSet<String>, function: Function) -> Result<BTreeSet<String>, String> {
     let given = Given { names: names.clone(), asked: Mutex::default() };
+    // What the host reads by itself, as in every function's start.
+    assert_eq!(tradepost_host::problems(&given, tradepost_host::Place::Lambda), []);
     match Settings::read(&given, Platform::Lambda, function) {
         Ok(_) => Ok(given.asked.into_inner().unwrap()),
         Err(problems) => Err(problems.to_string()),

@@ -1,7 +1,8 @@
 //! The smallest function, and what the host's own tests run: it tells what the host hands to a router.
 //!
 //! `GET /hello`, `POST /echo`, `GET /remaining` (the deadline's mark, in milliseconds), `GET|POST /cron/hello`
-//! (200 with the scheduled mark, 401 without), `GET /panic`. Refuses to start without `GREETING`.
+//! (200 with the scheduled mark, 401 without), `GET /panic`, `GET /traced` (a request's span with a call in it, as the
+//! provider opens them, where the host keeps traces; else 404). Refuses to start without `GREETING`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use axum::routing::{get, post};
 use http::{Extensions, StatusCode};
 use tradepost_host::{Marks, Place};
 use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
+use tradepost_marketplace::trace_context::{TARGET, TraceContext};
 
 #[derive(Clone)]
 struct Scheduled;
@@ -39,7 +41,28 @@ fn router(place: Place) -> Result<Router, String> {
         .route("/echo", post(|body: String| async move { body }))
         .route("/remaining", get(remaining))
         .route("/cron/hello", get(cron).post(cron))
+        .route("/traced", get(traced))
         .route("/panic", get(panic)))
+}
+
+async fn traced(request: Request) -> StatusCode {
+    let Some(context) = request.extensions().get::<TraceContext>() else { return StatusCode::NOT_FOUND };
+    let served = tracing::info_span!(
+        "request",
+        request.id = "00000000000000ff",
+        trace.id = %context.trace,
+        otel.kind = "server",
+        otel.span_id = "00000000000000ff",
+        otel.parent_id = context.parent.map(tracing::field::display),
+        otel.is_kept = context.sampled,
+    );
+    served.in_scope(|| {
+        let call = tracing::info_span!(target: TARGET, "call", otel.name = "vercel", otel.kind = "client");
+        call.in_scope(|| tracing::warn!(tries = 1, "call to Vercel will be tried again"));
+        drop(call);
+        tracing::info!(http.method = "GET", http.route = "/traced", http.status = 200, "request");
+    });
+    StatusCode::OK
 }
 
 async fn remaining(request: Request) -> String {

@@ -5,6 +5,8 @@
 
 mod alarms;
 mod fields;
+#[cfg(feature = "otel")]
+mod traces;
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -15,6 +15,9 @@ use tradepost_host::{Marks, Place};
 use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
 use tradepost_marketplace::trace_context::{TARGET, TraceContext};
 
+/// Spans are kept of our own crates only, by their names.
+const OURS: &str = "tradepost_hello";
+
 #[derive(Clone)]
 struct Scheduled;
 
@@ -48,6 +51,7 @@ fn router(place: Place) -> Result<Router, String> {
 async fn traced(request: Request) -> StatusCode {
     let Some(context) = request.extensions().get::<TraceContext>() else { return StatusCode::NOT_FOUND };
     let served = tracing::info_span!(
+        target: OURS,
         "request",
         request.id = "00000000000000ff",
         trace.id = %context.trace,
@@ -58,9 +62,9 @@ async fn traced(request: Request) -> StatusCode {
     );
     served.in_scope(|| {
         let call = tracing::info_span!(target: TARGET, "call", otel.name = "vercel", otel.kind = "client");
-        call.in_scope(|| tracing::warn!(tries = 1, "call to Vercel will be tried again"));
+        call.in_scope(|| tracing::warn!(target: OURS, tries = 1, "call to Vercel will be tried again"));
         drop(call);
-        tracing::info!(http.method = "GET", http.route = "/traced", http.status = 200, "request");
+        tracing::info!(target: OURS, { http.method = "GET", http.route = "/traced", http.status = 200 }, "request");
     });
     StatusCode::OK
 }

@@ -140,3 +140,68 @@ impl Backend for MeasuredBackend {
         measured("TransactWriteItems", self.0.transact(writes, token)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use http::{Extensions, HeaderMap};
+    use tradepost_marketplace::trace_context::TraceContext;
+
+    use super::*;
+    use crate::edge::trace::Trace;
+    use crate::edge::wide::Wide;
+
+    const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// Answers nothing, and keeps each request's `traceparent`.
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<Option<String>>>);
+
+    #[async_trait]
+    impl Http for Listener {
+        async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response<Bytes>, HttpError> {
+            let header = request.headers().get(TRACEPARENT).map(|value| value.to_str().unwrap().to_owned());
+            self.0.lock().unwrap().push(header);
+            Err(HttpError::NoAnswer("silent".to_owned()))
+        }
+    }
+
+    /// What two calls through a door carry, in a request that belongs to a trace, or to none.
+    async fn carried(door: fn(HttpDoor) -> HttpDoor, trace: Option<Trace>) -> Vec<Option<String>> {
+        let listener = Arc::new(Listener::default());
+        let door = door(listener.clone());
+        let calls = async {
+            for _ in 0..2 {
+                let request = Request::get("https://example.com/").body(Bytes::new()).unwrap();
+                door.send(request, Duration::from_secs(1)).await.unwrap_err();
+            }
+        };
+        Wide::new(trace).scope(calls).await;
+        listener.0.lock().unwrap().clone()
+    }
+
+    fn kept() -> Option<Trace> {
+        let mut extensions = Extensions::new();
+        extensions.insert(TraceContext::parse(SENT.as_bytes()).unwrap());
+        Trace::of(&extensions, &HeaderMap::new(), "00000000000000ff")
+    }
+
+    fn passed_on() -> Option<Trace> {
+        let headers = [(TRACEPARENT.parse().unwrap(), HeaderValue::from_static(SENT))].into_iter().collect();
+        Trace::of(&Extensions::new(), &headers, "00000000000000ff")
+    }
+
+    #[tokio::test]
+    async fn the_trace_goes_to_the_provisioner_and_never_to_vercel() {
+        let [one, two] = &carried(provisioner, kept()).await[..] else { panic!("two calls") };
+        let contexts = [one, two].map(|header| TraceContext::parse(header.as_ref().unwrap().as_bytes()).unwrap());
+        assert!(contexts.iter().all(|context| context.trace.to_string() == SENT[3..35] && context.sampled));
+        assert_ne!(contexts[0].parent, contexts[1].parent, "each call is a span of its own");
+        assert_eq!(carried(provisioner, passed_on()).await, [Some(SENT.to_owned()), Some(SENT.to_owned())]);
+        assert_eq!(carried(provisioner, None).await, [None, None]);
+        for trace in [kept(), passed_on(), None] {
+            assert_eq!(carried(vercel, trace).await, [None, None]);
+        }
+    }
+}

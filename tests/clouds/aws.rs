@@ -241,7 +241,7 @@ fn the_table_is_the_stores_own() {
 }
 
 /// A usable value of every variable.
-pub const SAMPLES: [(&str, &str); 12] = [
+pub const SAMPLES: [(&str, &str); 13] = [
     ("INTEGRATION_CLIENT_ID", "oac_0123456789abcdef"),
     ("INTEGRATION_CLIENT_SECRET", "client-secret-of-the-tests"),
     ("TRADEPOST_TABLE", "tradepost"),

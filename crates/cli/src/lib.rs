@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod canaries;
+pub mod config;
 pub mod control;
 pub mod demo;
 pub mod dev;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradepost_cli::{demo, dev, log, simulate};
-use tradepost_marketplace::doors::ProcessEnvironment;
+use tradepost_cli::{config, demo, dev, log, simulate};
+use tradepost_marketplace::doors::{ProcessEnvironment, SystemEntropy};
 
 /// Sell a product on the Vercel Marketplace, and rehearse it against a simulated Vercel
 ///
@@ -24,6 +24,9 @@ enum Command {
     Dev(dev::Options),
     /// Serve the simulated Vercel alone
     Simulate(simulate::Options),
+    /// Check a configuration, or print one to begin with
+    #[command(subcommand)]
+    Config(config::Command),
     /// Play one customer's month and check it to the cent
     Demo(demo::command::Args),
 }
@@ -41,13 +44,16 @@ fn main() -> ExitCode {
 
 fn start(command: Command) -> anyhow::Result<ExitCode> {
     let environment = ProcessEnvironment;
-    log::init(&environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::Dev(options) => dev::run(options).await.map(|()| ExitCode::SUCCESS),
-            Command::Simulate(options) => simulate::run(options).await.map(|()| ExitCode::SUCCESS),
-            Command::Demo(args) => demo::command::play(args, &environment).await,
-        }
-    })
+    match command {
+        // Without logs: what they are set to is checked, too.
+        Command::Config(command) => Ok(config::run(command, &environment, &SystemEntropy)),
+        Command::Dev(options) => in_runtime(async { dev::run(options).await.map(|()| ExitCode::SUCCESS) }),
+        Command::Simulate(options) => in_runtime(async { simulate::run(options).await.map(|()| ExitCode::SUCCESS) }),
+        Command::Demo(args) => in_runtime(demo::command::play(args, &environment)),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    log::init(&ProcessEnvironment)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -157,14 +157,16 @@ impl Settings {
         self.warn_of_overrides();
         // A table that was restored has another name than the values in it were encrypted for.
         let sealed_as = self.sealed_as.clone().unwrap_or_else(|| self.store.table.clone());
-        let dynamo = DynamoBackend::new(self.store.connect(&http, &lease));
+        let dynamo = self.store.connect(&http, &lease);
+        let keys = self.keys.map(|ring| self.store.unwrapping(ring, &dynamo.identity, &http, &lease));
+        let dynamo = DynamoBackend::new(dynamo);
         let client = |api| Client::new(http.clone(), api, lease.clone(), sleeper.clone(), entropy.clone());
         let verifier = |tokens: TokenSettings| Verifier::new(http.clone(), tokens.issuer, tokens.client_id);
         let provisioner = |there: ProvisionerSettings| {
             Provisioner::new(http.clone(), there.url, there.secret, clock.clone(), lease.clone())
         };
         Ok(Provider::new(Parts {
-            keys: self.keys.map(|ring| Vault::new(ring, sealed_as, entropy.clone())),
+            keys: keys.map(|ring| Vault::new(ring, sealed_as, entropy.clone())),
             vercel: self.vercel.map(client),
             tokens: self.tokens.map(verifier),
             provisioner: self.provisioner.map(provisioner),

@@ -21,6 +21,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tradepost_marketplace::doors::LeaseClock;
 use tradepost_marketplace::http_door::HttpDoor;
 
+use crate::seal::KeyRing;
+#[cfg(feature = "kms")]
+use crate::seal::kms::Kms;
+
 pub use identity::{Identity, IdentityError};
 pub use read::{ConfigError, TABLE_VARIABLE};
 
@@ -69,6 +73,8 @@ pub struct StoreSettings {
     pub region: String,
     /// Another endpoint than the region's own: an emulator.
     pub endpoint: Option<String>,
+    /// The address of the Key Management Service, should keys be wrapped.
+    pub kms: String,
     /// Where credentials come from.
     pub source: Source,
 }
@@ -80,8 +86,21 @@ impl StoreSettings {
             Source::Keys(keys) => Identity::fixed(keys.clone()),
             Source::Role(role) => Identity::by_request(role.clone(), http.clone(), clock.clone()),
         };
-        let Self { table, region, endpoint, source: _ } = self.clone();
+        let Self { table, region, endpoint, kms: _, source: _ } = self.clone();
         DynamoConfig { table, region, endpoint, identity }
+    }
+
+    /// The ring, with what unwraps its wrapped keys: the same identity as the table's.
+    #[cfg(feature = "kms")]
+    pub fn unwrapping(&self, ring: KeyRing, identity: &Identity, http: &HttpDoor, clock: &LeaseClock) -> KeyRing {
+        let (http, identity, clock) = (http.clone(), identity.clone(), clock.clone());
+        ring.unwrapped_by(Kms { http, identity, clock, region: self.region.clone(), endpoint: self.kms.clone() })
+    }
+
+    /// The ring as it is: this build takes none with wrapped keys.
+    #[cfg(not(feature = "kms"))]
+    pub fn unwrapping(&self, ring: KeyRing, _: &Identity, _: &HttpDoor, _: &LeaseClock) -> KeyRing {
+        ring
     }
 }
 

@@ -23,8 +23,11 @@ const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 #[derive(Clone)]
 pub struct DynamoBackend {
     config: Arc<DynamoConfig>,
-    client: Arc<Mutex<Option<(Arc<DynamoCredentials>, Client)>>>,
+    client: Arc<Mutex<Option<Signed>>>,
 }
+
+/// A client, and the credentials that it signs with.
+type Signed = (Arc<DynamoCredentials>, Client);
 
 impl DynamoBackend {
     /// Connects nothing yet: the client is built at the first call, its connection too.

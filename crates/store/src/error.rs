@@ -4,6 +4,7 @@
 
 use crate::connect::IdentityError;
 use crate::key::Key;
+use crate::seal::UnwrapError;
 
 /// Why the store could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,9 @@ pub enum StoreError {
     /// There are no credentials to call DynamoDB with.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A key of the ring is wrapped and could not be unwrapped.
+    #[error("a key of the ring cannot be unwrapped: {0}")]
+    Unwrap(#[from] UnwrapError),
     /// Anything else that DynamoDB or the connection to it reports.
     #[error("DynamoDB: {0}")]
     Backend(String),
@@ -66,7 +70,7 @@ impl StoreError {
         matches!(
             self,
             Self::Throttled | Self::Timeout { .. } | Self::Conflict | Self::Identity(IdentityError::NoAnswer)
-        )
+        ) || matches!(self, Self::Unwrap(error) if error.is_retryable())
     }
 }
 

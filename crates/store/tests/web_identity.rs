@@ -3,18 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+mod service;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, poll_immediate};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tradepost_marketplace::doors::{Clock, LeaseClock, SystemEntropy, SystemSleeper};
-use tradepost_marketplace::http_door::{HttpDoor, Network};
+use service::{Hand, Service, network};
+use tokio::net::TcpListener;
+use tradepost_marketplace::doors::{LeaseClock, SystemEntropy, SystemSleeper};
 use tradepost_store::connect::identity::{OUTAGE_PAUSE, with_request_token};
 use tradepost_store::connect::{Role, Source};
 use tradepost_store::embedded::TABLE_NAME;
@@ -23,99 +22,6 @@ use tradepost_store::{
 };
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/tradepost";
-
-/// Time, moved by hand.
-#[derive(Clone)]
-struct Hand(Arc<Mutex<Timestamp>>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
-impl Hand {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new("2026-11-21T08:00:00Z".parse().unwrap())))
-    }
-
-    fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.checked_add(by).unwrap();
-    }
-}
-
-/// A request as it came: head and body.
-#[derive(Debug, Clone)]
-struct Seen {
-    head: String,
-    body: String,
-}
-
-/// A service on a socket: answers by its script, then always the last; each answer needs a permit.
-struct Service {
-    url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    permits: Arc<Semaphore>,
-}
-
-type Script = Arc<Mutex<VecDeque<(u16, String)>>>;
-
-impl Service {
-    async fn start(script: Vec<(u16, String)>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (seen, permits) = (Arc::new(Mutex::default()), Arc::new(Semaphore::new(1_000)));
-        let script: Script = Arc::new(Mutex::new(script.into()));
-        let service = Self { url, seen, permits };
-        let (seen, permits) = (service.seen.clone(), service.permits.clone());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, seen.clone(), permits.clone(), script.clone()));
-            }
-        });
-        service
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// From here on answers wait for [`Semaphore::add_permits`].
-    fn hold(&self) {
-        self.permits.forget_permits(1_000);
-    }
-}
-
-async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<Seen>>>, permits: Arc<Semaphore>, script: Script) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let head = head.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        let mut body = vec![0; length.parse().unwrap()];
-        stream.read_exact(&mut body).await.unwrap();
-        seen.lock().unwrap().push(Seen { head, body: String::from_utf8(body).unwrap() });
-        permits.acquire().await.unwrap().forget();
-        let (status, text) = {
-            let mut script = script.lock().unwrap();
-            let next = script.front().cloned().unwrap();
-            if script.len() > 1 {
-                script.pop_front();
-            }
-            next
-        };
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len());
-        if stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
 
 /// Credentials named `name` for an hour from `minute` past eight on.
 fn granted(name: &str, minute: u32) -> (u16, String) {
@@ -130,10 +36,6 @@ fn granted(name: &str, minute: u32) -> (u16, String) {
 
 fn refused() -> (u16, String) {
     (403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned())
-}
-
-fn network() -> HttpDoor {
-    Arc::new(Network::new("test").unwrap())
 }
 
 struct Bench {
@@ -282,6 +184,7 @@ async fn the_stores_calls_are_signed_with_them() {
         table: "the-table".to_owned(),
         region: "us-east-1".to_owned(),
         endpoint: Some(dynamo.url.clone()),
+        kms: String::new(),
         source: Source::Role(Role { arn: ROLE.to_owned(), sts: bench.sts.url.clone() }),
     };
     let backend = DynamoBackend::new(settings.connect(&network(), &LeaseClock(Arc::new(bench.clock.clone()))));

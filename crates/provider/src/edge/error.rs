@@ -254,7 +254,7 @@ impl From<StoreError> for ApiError {
                 Self::new(Code::TooLarge, "this is more than can be kept at once").because(error)
             }
             // Who we are at AWS is the operator's to mend; the caller can only come back.
-            error @ StoreError::Identity(_) => Self::unavailable(error),
+            error @ (StoreError::Identity(_) | StoreError::Unwrap(_)) => Self::unavailable(error),
             error if error.is_retryable() => Self::unavailable(error),
             error => Self::internal(error),
         }

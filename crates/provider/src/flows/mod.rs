@@ -22,9 +22,11 @@ use crate::settings::Function;
 use crate::state::Installation;
 use crate::state::installation::TOKEN_FIELD;
 
+type Make = fn(&Provider) -> Router;
+
 /// All flows in one router: the local server. Each works with no more than its function is configured for.
 pub fn all(provider: &Provider) -> Router {
-    let routers: [(Function, fn(&Provider) -> Router); 9] = [
+    let routers: [(Function, Make); 9] = [
         (Function::Installations, installations::router),
         (Function::Sso, sso::router),
         (Function::Webhooks, webhooks::router),

@@ -28,13 +28,12 @@ pub enum Fault {
 }
 
 impl Problem {
-    pub(super) fn of_store(function: Function, error: ConfigError) -> Self {
-        match error {
-            ConfigError::Missing { variable, way_out } => Self { variable, function, fault: Fault::Missing(way_out) },
-            ConfigError::Invalid { variable, why } => {
-                Self { variable, function, fault: Fault::Invalid(why.to_owned()) }
-            }
-        }
+    pub(super) fn of_store(function: Function, error: &ConfigError) -> Self {
+        let (variable, fault) = match *error {
+            ConfigError::Missing { variable, way_out } => (variable, Fault::Missing(way_out)),
+            ConfigError::Invalid { variable, why } => (variable, Fault::Invalid(why.to_owned())),
+        };
+        Self { variable, function, fault }
     }
 }
 

@@ -87,15 +87,8 @@ impl<'a> Reader<'a> {
 
     pub(super) fn store(&mut self) -> Option<StoreSettings> {
         let read = StoreSettings::read(self, self.platform == Platform::Vercel);
-        let problems = |errors: Vec<_>| errors.into_iter().map(|error| Problem::of_store(self.function, error));
-        match read {
-            Ok(settings) => Some(settings),
-            Err(errors) => {
-                let problems: Vec<Problem> = problems(errors).collect();
-                self.problems.extend(problems);
-                None
-            }
-        }
+        let function = self.function;
+        read.map_err(|errors| self.problems.extend(errors.iter().map(|error| Problem::of_store(function, error)))).ok()
     }
 
     pub(super) fn keys(&mut self) -> Option<KeyRing> {

@@ -96,6 +96,8 @@ pub const VARIABLES: &[Variable] = &[
         "for tests: another DynamoDB; https, or plain http to loopback",
     ),
     row("TRADEPOST_AWS_ENDPOINT_URL_STS", &[Concern::Store], VERCEL, Optional, "for tests: who exchanges tokens"),
+    row("AWS_ENDPOINT_URL_KMS", &[Concern::Keys], STANDARD, Optional, "another KMS"),
+    row("TRADEPOST_AWS_ENDPOINT_URL_KMS", &[Concern::Keys], VERCEL, Optional, "for tests: another KMS"),
     row(
         "TRADEPOST_KEY_RING",
         &[Concern::Keys],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use tradepost_marketplace::doors::Entropy;
 use tradepost_store::StoreError;
-use tradepost_store::seal::{KeyRing, Sealed};
+use tradepost_store::seal::{KeyRing, SealError, Sealed};
 
 /// The key ring, the table's name and randomness for nonces.
 #[derive(Clone)]
@@ -27,16 +27,21 @@ impl Vault {
     /// Seals a secret of `owner` (an installation or resource id) for one field.
     pub async fn seal(&self, owner: &str, field: &str, secret: &SecretString) -> Result<Sealed, StoreError> {
         let plain = secret.expose_secret().as_bytes();
+        self.ring.unlock(None).await.map_err(broken)?;
         self.ring.seal(&self.table, owner, field, plain, self.entropy.as_ref()).map_err(broken)
     }
 
     /// Opens what was sealed for the same owner and field.
     pub async fn open(&self, owner: &str, field: &str, sealed: &Sealed) -> Result<SecretString, StoreError> {
+        self.ring.unlock(Some(sealed)).await.map_err(broken)?;
         let plain = self.ring.open(&self.table, owner, field, sealed).map_err(broken)?;
-        String::from_utf8(plain.to_vec()).map(SecretString::from).map_err(|_| broken("a sealed field is not text"))
+        String::from_utf8(plain.to_vec()).map(SecretString::from).map_err(|_| broken(SealError::Malformed))
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Backend(error.to_string())
+fn broken(error: SealError) -> StoreError {
+    match error {
+        SealError::Unwrap { error, .. } => StoreError::Unwrap(error),
+        other => StoreError::Backend(other.to_string()),
+    }
 }

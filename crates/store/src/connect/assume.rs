@@ -21,7 +21,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 const LIFETIME_SECONDS: u32 = 3_600;
 /// The longest life that is believed.
 const LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(12);
-/// What CloudTrail calls us.
+/// The name that AWS's own log has for us.
 const SESSION_NAME: &str = "tradepost";
 /// The longest code of a refusal that is passed on.
 const CODE_CHARS_MAX: usize = 64;

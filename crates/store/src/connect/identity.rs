@@ -56,6 +56,17 @@ pub enum IdentityError {
     Answer,
 }
 
+impl IdentityError {
+    /// An outage passes; what was refused, a person must set right.
+    fn log(&self) {
+        if *self == Self::NoAnswer {
+            tracing::warn!(error.cause = %self, "no credentials for the store");
+        } else {
+            tracing::error!(error.cause = %self, "no credentials for the store");
+        }
+    }
+}
+
 tokio::task_local! {
     static REQUEST_TOKEN: Option<SecretString>;
 }
@@ -146,10 +157,7 @@ impl ByRequest {
             if let Some(fresh) = fresh {
                 return Ok(fresh);
             }
-            return self.exchanged().await.inspect_err(|error| match error {
-                IdentityError::NoAnswer => tracing::warn!(error.cause = %error, "no credentials for the store"),
-                _ => tracing::error!(error.cause = %error, "no credentials for the store"),
-            });
+            return self.exchanged().await.inspect_err(IdentityError::log);
         };
         // Somebody exchanges: these are still good.
         let Ok(_one) = self.exchange.try_lock() else { return Ok(old) };

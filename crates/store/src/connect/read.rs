@@ -46,6 +46,7 @@ struct Names {
     secret_access_key: &'static str,
     session_token: Option<&'static str>,
     endpoint: &'static [&'static str],
+    kms_endpoint: &'static [&'static str],
     way_out: &'static str,
 }
 
@@ -55,6 +56,7 @@ const STANDARD: Names = Names {
     secret_access_key: "AWS_SECRET_ACCESS_KEY",
     session_token: Some("AWS_SESSION_TOKEN"),
     endpoint: &["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"],
+    kms_endpoint: &["AWS_ENDPOINT_URL_KMS"],
     way_out: "Lambda sets it by itself; elsewhere set it, to any value if AWS_ENDPOINT_URL_DYNAMODB names an emulator",
 };
 
@@ -64,6 +66,7 @@ const ON_VERCEL: Names = Names {
     secret_access_key: "TRADEPOST_AWS_SECRET_ACCESS_KEY",
     session_token: None,
     endpoint: &["TRADEPOST_AWS_ENDPOINT_URL"],
+    kms_endpoint: &["TRADEPOST_AWS_ENDPOINT_URL_KMS"],
     way_out: "set it in the project's environment variables; on Vercel the AWS_ names are not ours to use",
 };
 
@@ -166,7 +169,7 @@ impl Reader<'_> {
         if !is_role(&arn) {
             self.invalid(ROLE, "a role's name is arn:aws:iam::ACCOUNT:role/NAME");
         }
-        let sts = self.endpoint(&[STS_ENDPOINT], true).unwrap_or_else(|| sts_of(region));
+        let sts = self.endpoint(&[STS_ENDPOINT], true).unwrap_or_else(|| address("sts", region));
         Source::Role(Role { arn, sts })
     }
 }
@@ -185,14 +188,19 @@ impl StoreSettings {
         let region = reader.region();
         let source = if on_vercel { reader.role_or_keys(&region) } else { Source::Keys(reader.keys()) };
         let endpoint = reader.endpoint(names.endpoint, on_vercel);
-        if reader.problems.is_empty() { Ok(Self { table, region, endpoint, source }) } else { Err(reader.problems) }
+        let kms = reader.endpoint(names.kms_endpoint, on_vercel).unwrap_or_else(|| address("kms", &region));
+        if reader.problems.is_empty() {
+            Ok(Self { table, region, endpoint, kms, source })
+        } else {
+            Err(reader.problems)
+        }
     }
 }
 
-/// The service's address in a region. (The regions in China are a partition of their own.)
-fn sts_of(region: &str) -> String {
+/// A service's address in a region. (The regions in China are a partition of their own.)
+fn address(service: &str, region: &str) -> String {
     let tail = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://sts.{region}.amazonaws.com{tail}/")
+    format!("https://{service}.{region}.amazonaws.com{tail}/")
 }
 
 fn is_role(arn: &str) -> bool {

@@ -105,12 +105,12 @@ fn context(catalog: &Catalog, params: &SsoParams) -> BTreeMap<String, String> {
 
 /// Makes the session and sends the browser on.
 async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiError> {
-    let sign_on = provider.sign_on()?;
+    let settings = provider.sign_on()?;
     let now = provider.clock.now();
     let (secret, digest) = draw(provider);
     let ends_at = now.saturating_add(SignedDuration::from_secs(SESSION_SECONDS))?;
     let mut writes = vec![Write::create(&Session { digest, sign_in: sign_in.clone(), ends_at })?];
-    let location = match &sign_on.dashboard_url {
+    let location = match &settings.dashboard_url {
         None => "/installation".to_owned(),
         Some(dashboard) => {
             let (code, digest) = draw(provider);
@@ -125,7 +125,7 @@ async fn admit(provider: &Provider, sign_in: SignIn) -> Result<Response, ApiErro
     if !committed(provider, writes).await? {
         return Err(ApiError::internal("a drawn session collided"));
     }
-    let secure = if sign_on.insecure_cookies { "" } else { "; Secure" };
+    let secure = if settings.insecure_cookies { "" } else { "; Secure" };
     let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Lax{secure}");
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();

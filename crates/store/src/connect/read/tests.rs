@@ -44,7 +44,7 @@ fn keys(settings: &StoreSettings) -> (&str, &str, Option<&str>) {
         Source::Keys(keys) => (
             &keys.access_key_id,
             keys.secret_access_key.expose_secret(),
-            keys.session_token.as_ref().map(|token| token.expose_secret()),
+            keys.session_token.as_ref().map(SecretString::expose_secret),
         ),
         Source::Role(role) => panic!("{role:?}"),
     }
@@ -81,7 +81,7 @@ fn a_role_stands_in_for_keys_and_not_beside_them() {
     let settings = read(true, &[&TABLE, &ROLE_SET]).unwrap();
     let Source::Role(role) = settings.source else { panic!("not the role") };
     assert_eq!(role.sts, "https://sts.us-west-2.amazonaws.com/");
-    assert_eq!(sts_of("cn-north-1"), "https://sts.cn-north-1.amazonaws.com.cn/");
+    assert_eq!(address("sts", "cn-north-1"), "https://sts.cn-north-1.amazonaws.com.cn/");
     for key in &VERCEL_SET[1..] {
         assert_eq!(wrong(true, &[&TABLE, &ROLE_SET, &[*key]]), ["TRADEPOST_AWS_ROLE_ARN"], "{key:?}");
     }

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tradepost_cli::development;
 use tradepost_provider::idempotency::{Identity, Remembered};
+use tradepost_provider::settings::{Concern, Function};
 use tradepost_store::FaultKind;
 use world::got::{Got, text};
 use world::provisioner::Mood;
@@ -71,17 +72,37 @@ fn needed(done: &BTreeSet<(&'static str, Done)>) -> BTreeMap<String, Grants> {
     all
 }
 
+/// What the functions did with the table, and the concerns of configuration that they made use of.
+#[derive(Default)]
+struct Seen {
+    done: BTreeSet<(&'static str, Done)>,
+    used: BTreeSet<(Function, Concern)>,
+}
+
+impl Seen {
+    fn and(mut self, other: Self) -> Self {
+        self.done.extend(other.done);
+        self.used.extend(other.used);
+        self
+    }
+}
+
 #[tokio::test]
-async fn each_function_may_do_what_it_is_seen_to_do_and_no_more() {
-    let mut done = BTreeSet::new();
-    done.extend(customers().await);
-    done.extend(people().await);
-    done.extend(partners().await);
-    done.extend(lost_answers().await);
-    done.extend(left_behind().await);
-    done.extend(a_record_without_its_operation().await);
+async fn each_function_may_do_and_is_configured_for_what_it_is_seen_to_do_and_no_more() {
+    let seen =
+        customers().await.and(removed().await).and(people().await).and(partners().await).and(lost_answers().await);
+    let seen = seen.and(left_behind().await).and(changes_left_behind().await);
+    let seen = seen.and(a_record_without_its_operation().await);
+    // Every function reads the runtime's variables and the store's.
+    let own = |concern: &Concern| !matches!(concern, Concern::Runtime | Concern::Store);
+    for function in Function::ALL {
+        let needs: Vec<_> = Concern::ALL.into_iter().filter(own).filter(|concern| function.needs(*concern)).collect();
+        let uses = seen.used.iter().filter(|(whose, _)| *whose == function);
+        let uses: Vec<_> = uses.map(|(_, concern)| *concern).collect();
+        assert_eq!(needs, uses, "{function} is configured for the left and was seen to use the right");
+    }
     let Policies(allowed) = World::policies();
-    let needed = needed(&done);
+    let needed = needed(&seen.done);
     assert_eq!(needed.keys().collect::<Vec<_>>(), allowed.keys().collect::<Vec<_>>());
     let different = needed.iter().filter(|(function, grants)| allowed[*function] != **grants);
     let report = different.fold(String::new(), |report, (function, grants)| {
@@ -95,10 +116,10 @@ async fn open() -> World {
 }
 
 /// Ends a world: what was done in it.
-async fn over(world: World) -> BTreeSet<(&'static str, Done)> {
-    let done = world.watch.done();
+async fn over(world: World) -> Seen {
+    let seen = Seen { done: world.watch.done(), used: world.watch.used() };
     world.close().await;
-    done
+    seen
 }
 
 fn path(installation: &str, resource: &str) -> String {
@@ -111,7 +132,7 @@ async fn rotate(world: &World, installation: &str, resource: &str) -> Got {
 }
 
 /// The Partner API from the install to the end, and Vercel's webhooks.
-async fn customers() -> BTreeSet<(&'static str, Done)> {
+async fn customers() -> Seen {
     let world = open().await;
     let (installation, id) = world.customer(TEAM).await;
     let path = path(&installation, &id);
@@ -145,9 +166,20 @@ async fn customers() -> BTreeSet<(&'static str, Done)> {
     over(world).await
 }
 
+/// An uninstall of which only the webhook tells.
+async fn removed() -> Seen {
+    let world = open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    let payload = json!({ "configuration": { "id": installation } });
+    let event = json!({ "type": "integration-configuration.removed", "payload": payload, "times": 1 });
+    world.control("POST", "/_sim/webhooks", event).await.expect(200);
+    assert_eq!(world.provisioner.count("delete"), 1);
+    over(world).await
+}
+
 /// Sign-on, to the built-in page and to a dashboard.
-async fn people() -> BTreeSet<(&'static str, Done)> {
-    let mut done = BTreeSet::new();
+async fn people() -> Seen {
+    let mut seen = Seen::default();
     for dashboard in [None, Some("https://dashboard.example.com/in")] {
         let world = World::with(Setup { dashboard, permissive: true, ..Setup::default() }).await;
         let (installation, _) = world.customer(FREE).await;
@@ -165,18 +197,18 @@ async fn people() -> BTreeSet<(&'static str, Done)> {
             let cookie = got.header("set-cookie").split("; ").next().unwrap().to_owned();
             world.send(world.request(Method::GET, "/installation").header("cookie", cookie), "").await.expect(200);
         }
-        done.extend(over(world).await);
+        seen = seen.and(over(world).await);
     }
-    done
+    seen
 }
 
 /// What partner systems ask for, and the schedules that follow it up.
-async fn partners() -> BTreeSet<(&'static str, Done)> {
+async fn partners() -> Seen {
     let world = open().await;
     let (installation, id) = world.customer(SCALE).await;
     let partner = async |kind: &str, route: &str, data: Value| world.partner(kind, route, &installation, data).await;
     world.report(&installation, "b1", &[(&id, "queries", world::BEGIN, "140000")]).await.expect(200);
-    let renamed = json!({ "resourceId": id, "name": "renamed" });
+    let renamed = json!({ "resourceId": id, "name": "renamed", "planId": TEAM });
     let got = partner("resource.updated", "/partner/events", renamed).await.expect(202);
     world.fates(&installation, &world::partner::effects(&got)).await;
     let report = json!({ "operationId": "op_1", "fence": 1, "resourceId": id, "status": "suspended" });
@@ -205,7 +237,7 @@ async fn partners() -> BTreeSet<(&'static str, Done)> {
 }
 
 /// A single write whose answer is lost is looked for: by the hourly push, which else never reads a single item.
-async fn lost_answers() -> BTreeSet<(&'static str, Done)> {
+async fn lost_answers() -> Seen {
     let world = open().await;
     world.customer(SCALE).await;
     let down = json!([{ "match": { "path": "*/billing" }, "fault": { "kind": "status", "status": 500 } }]);
@@ -226,7 +258,7 @@ async fn lost_answers() -> BTreeSet<(&'static str, Done)> {
 }
 
 /// Operations of partner systems that their process never finished: the sweeper does, or whoever comes next.
-async fn left_behind() -> BTreeSet<(&'static str, Done)> {
+async fn left_behind() -> Seen {
     let world = open().await;
     let (installation, id) = world.customer(FREE).await;
     for finished_by in ["outbox", "installations"] {
@@ -252,8 +284,36 @@ async fn left_behind() -> BTreeSet<(&'static str, Done)> {
     over(world).await
 }
 
+/// Changes by Vercel that their process never finished: what they answer needs the catalog, whoever finishes them.
+async fn changes_left_behind() -> Seen {
+    let world = open().await;
+    let (installation, id) = world.customer(FREE).await;
+    for finished_by in ["outbox", "secrets"] {
+        world.provisioner.next(Mood::Holds);
+        let name = format!("renamed for {finished_by}");
+        let call = Call::new("PATCH", path(&installation, &id)).body(json!({ "name": name })).key(finished_by);
+        let death = async {
+            world.provisioner.holds(usize::from(finished_by == "secrets") + 1).await;
+            world.die_after(0);
+            world.provisioner.let_go();
+        };
+        let (got, ()) = tokio::join!(world.vercel(call.of(&installation)), death);
+        assert_ne!(got.status, 200);
+        world.revive_after(LATER).await;
+        if finished_by == "outbox" {
+            assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 1);
+        } else {
+            rotate(&world, &installation, &id).await.expect(202);
+        }
+        assert_eq!(world.stored_resource(&installation, &id).await.unwrap().name, name);
+    }
+    world.advance("61s").await;
+    world.cron("/cron/secrets").await;
+    over(world).await
+}
+
 /// A reader that sees the record of a request before the operation that works on it.
-async fn a_record_without_its_operation() -> BTreeSet<(&'static str, Done)> {
+async fn a_record_without_its_operation() -> Seen {
     let world = open().await;
     let (installation, id) = world.customer(FREE).await;
     let data = json!({ "resourceId": id, "delayHours": 0 });

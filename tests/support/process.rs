@@ -84,6 +84,19 @@ impl Process {
         assert!(status.expect("kill runs").success(), "cannot signal {self}");
     }
 
+    /// How it ends instead of serving; nothing if it serves after all, or is not heard of for long.
+    pub fn end_of_start(self) -> Option<(ExitStatus, String)> {
+        loop {
+            let line = self.lines.lock().expect("no poison").recv_timeout(PATIENCE);
+            match line {
+                Ok(line) if line.contains("server.address") || line.contains("Dev server listening") => return None,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return Some(self.wait()),
+                Err(RecvTimeoutError::Timeout) => return None,
+            }
+        }
+    }
+
     /// Waits for its end; what it wrote is complete then.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("a child");

@@ -356,7 +356,9 @@ impl Makings<'_> {
         let faulty = || self.local.faulty.clone();
         let own = FLOWS.map(|(function, router)| {
             let watched = Arc::new(watch.of(function.name(), faulty()));
-            router(&self.provider(watched).only(function))
+            let provider = self.provider(watched).only(function);
+            watch.keep(function, provider.clone());
+            router(&provider)
         });
         let extra = self.recipe.extra.map_or_else(Router::new, |extra| extra(&self.provider(Arc::new(faulty()))));
         self.mortal.cut(guarded("tradepost", own.into_iter().fold(extra, Router::merge)))

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tradepost_provider::Provider;
+use tradepost_provider::settings::{Concern, Function};
 use tradepost_store::backend::{IndexQuery, IndexRange, Page, SliceQuery};
 use tradepost_store::{Backend, BackendError, Faulty, Item, Key, Write};
 
@@ -17,17 +19,39 @@ pub struct Watch {
     denies: bool,
     done: Mutex<BTreeSet<(&'static str, Call)>>,
     denied: Mutex<BTreeSet<String>>,
+    providers: Mutex<Vec<(Function, Provider)>>,
 }
 
 impl Watch {
     /// By the template's policies, which are held against what is done if it `denies`.
     pub fn by_the_template(denies: bool) -> Self {
-        Self { policies: World::policies(), denies, done: Mutex::default(), denied: Mutex::default() }
+        Self {
+            policies: World::policies(),
+            denies,
+            done: Mutex::default(),
+            denied: Mutex::default(),
+            providers: Mutex::default(),
+        }
     }
 
     /// A function's door.
     pub fn of(self: &Arc<Self>, function: &'static str, behind: Faulty) -> Watched {
         Watched { function, watch: self.clone(), behind }
+    }
+
+    /// Keeps a function's provider, to be asked what it was used for.
+    pub fn keep(&self, function: Function, provider: Provider) {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).push((function, provider));
+    }
+
+    /// The concerns of configuration that each function made use of.
+    pub fn used(&self) -> BTreeSet<(Function, Concern)> {
+        let providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = |(function, provider): &(Function, Provider)| {
+            let function = *function;
+            provider.used_by(function).into_iter().map(move |concern| (function, concern))
+        };
+        providers.iter().flat_map(used).collect()
     }
 
     /// Every call that a function made.

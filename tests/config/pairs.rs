@@ -54,6 +54,7 @@ const ON_LOCALHOST: &[Row] = &[
     row("AWS_SESSION_TOKEN", ALL, false, "wrong token"),
     row("AWS_ENDPOINT_URL_DYNAMODB", ALL, false, "wrong.example:8000"),
     row("TRADEPOST_KEY_RING", SEALED, true, "wrong:c2hvcnQ="),
+    row("TRADEPOST_SEALED_AS", SEALED, false, "wrong name"),
     row("INTEGRATION_CLIENT_ID", TOKENS, true, "wrong id"),
     row("INTEGRATION_CLIENT_SECRET", &["sso", "webhooks"], true, "wrong"),
     row("INTEGRATION_CLIENT_SECRET_PREVIOUS", &["webhooks"], false, "wrong"),
@@ -68,6 +69,7 @@ const ON_LOCALHOST: &[Row] = &[
     row("VERCEL_OIDC_ISSUER", TOKENS, false, "http://wrong.example.com"),
     row("TRADEPOST_DEADLINE_SECONDS", ALL, false, "5wrong"),
     row("TRADEPOST_LOG", ALL, false, "wrong"),
+    row("TRADEPOST_STACK", ALL, false, "wrong_name"),
 ];
 
 /// What is otherwise than on localhost: credentials, and the scheduler's secret.
@@ -113,6 +115,8 @@ fn optional() -> Environment {
         ("TRADEPOST_CATALOG", include_str!("../../catalog.toml")),
         ("TRADEPOST_DEADLINE_SECONDS", "60"),
         ("TRADEPOST_LOG", "info"),
+        ("TRADEPOST_SEALED_AS", "tradepost-before"),
+        ("TRADEPOST_STACK", "tradepost"),
     ])
 }
 
@@ -225,7 +229,7 @@ fn check(starts: &[Start]) {
 #[test]
 fn on_localhost_a_variable_stops_who_needs_it_and_nobody_else() {
     let starts = starts(Place::Localhost, &localhost(), ON_LOCALHOST);
-    assert_eq!(starts.len(), 21 * 9 * 2);
+    assert_eq!(starts.len(), 23 * 9 * 2);
     check(&starts);
 }
 

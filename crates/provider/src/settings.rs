@@ -67,6 +67,14 @@ impl Platform {
     }
 }
 
+/// What opens and seals at rest.
+#[derive(Debug)]
+struct KeySettings {
+    ring: KeyRing,
+    /// A table that was restored has another name than the values in it were encrypted for: this one.
+    sealed_as: Option<String>,
+}
+
 /// Whose tokens, and for whom they must be.
 #[derive(Debug)]
 struct TokenSettings {
@@ -97,9 +105,7 @@ pub enum StartError {
 pub struct Settings {
     deadline: Duration,
     store: StoreSettings,
-    keys: Option<KeyRing>,
-    /// Which table's values the ring opens and seals, where it is not the table's name.
-    sealed_as: Option<String>,
+    keys: Option<KeySettings>,
     vercel: Option<Endpoint>,
     tokens: Option<TokenSettings>,
     sign_on: Option<SignOn>,
@@ -116,7 +122,6 @@ impl Settings {
         let mut reader = Reader::new(environment, function, platform);
         let store = reader.store();
         let keys = reader.concern(Concern::Keys, Reader::keys);
-        let sealed_as = reader.var("TRADEPOST_SEALED_AS");
         let tokens = reader.concern(Concern::Tokens, Reader::tokens);
         let sign_on = reader.concern(Concern::SignOn, |reader| reader.sign_on(tokens.as_ref()));
         let webhooks = reader.concern(Concern::Webhooks, Reader::webhooks);
@@ -132,7 +137,6 @@ impl Settings {
                 deadline,
                 store,
                 keys,
-                sealed_as,
                 vercel,
                 tokens,
                 sign_on,
@@ -155,10 +159,12 @@ impl Settings {
         let clock = BusinessClock(Arc::new(SystemClock));
         let lease = LeaseClock(Arc::new(SystemClock));
         self.warn_of_overrides();
-        // A table that was restored has another name than the values in it were encrypted for.
-        let sealed_as = self.sealed_as.clone().unwrap_or_else(|| self.store.table.clone());
         let dynamo = self.store.connect(&http, &lease);
-        let keys = self.keys.map(|ring| self.store.unwrapping(ring, &dynamo.identity, &http, &lease));
+        let vault = |keys: KeySettings| {
+            let ring = self.store.unwrapping(keys.ring, &dynamo.identity, &http, &lease);
+            Vault::new(ring, keys.sealed_as.unwrap_or_else(|| self.store.table.clone()), entropy.clone())
+        };
+        let keys = self.keys.map(vault);
         let dynamo = DynamoBackend::new(dynamo);
         let client = |api| Client::new(http.clone(), api, lease.clone(), sleeper.clone(), entropy.clone());
         let verifier = |tokens: TokenSettings| Verifier::new(http.clone(), tokens.issuer, tokens.client_id);
@@ -166,7 +172,7 @@ impl Settings {
             Provisioner::new(http.clone(), there.url, there.secret, clock.clone(), lease.clone())
         };
         Ok(Provider::new(Parts {
-            keys: keys.map(|ring| Vault::new(ring, sealed_as, entropy.clone())),
+            keys,
             vercel: self.vercel.map(client),
             tokens: self.tokens.map(verifier),
             provisioner: self.provisioner.map(provisioner),

@@ -26,7 +26,7 @@ use crate::seal::KeyRing;
 use crate::seal::kms::Kms;
 
 pub use identity::{Identity, IdentityError};
-pub use read::{ConfigError, TABLE_VARIABLE};
+pub use read::{ConfigError, TABLE_VARIABLE, check_table_name};
 
 /// How long a connection may take to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -11,10 +11,14 @@ use tradepost_marketplace::doors::Environment;
 use tradepost_marketplace::endpoint::{self, Endpoint, VERCEL_API, VERCEL_ISSUER};
 use tradepost_marketplace::ids::ClientId;
 use tradepost_store::StoreSettings;
+use tradepost_store::connect::check_table_name;
 use tradepost_store::seal::{KeyRing, SealError};
 
 use super::problem::{Fault, Problem};
-use super::{Concern, DEMO_CATALOG, Function, Platform, ProvisionerSettings, TokenSettings, Variable, served_catalog};
+use super::{
+    Concern, DEMO_CATALOG, Function, KeySettings, Platform, ProvisionerSettings, TokenSettings, Variable,
+    served_catalog,
+};
 use crate::catalog::Catalog;
 use crate::provider::{RotatingSecret, SignOn};
 use crate::signing::{KeyError, PartnerKeys, SigningSecret};
@@ -91,20 +95,26 @@ impl<'a> Reader<'a> {
         read.map_err(|errors| self.problems.extend(errors.iter().map(|error| Problem::of_store(function, error)))).ok()
     }
 
-    pub(super) fn keys(&mut self) -> Option<KeyRing> {
+    pub(super) fn keys(&mut self) -> Option<KeySettings> {
+        let ring = self.ring();
+        let name = "TRADEPOST_SEALED_AS";
+        let sealed_as = match self.var(name) {
+            None => None,
+            Some(table) => Some(self.checked(name, check_table_name(&table).map(|()| table).map_err(str::to_owned))?),
+        };
+        Some(KeySettings { ring: ring?, sealed_as })
+    }
+
+    fn ring(&mut self) -> Option<KeyRing> {
         let name = "TRADEPOST_KEY_RING";
         let text = SecretString::from(self.required(name, "`tradepost config example` draws one")?);
-        let ring = KeyRing::parse(text.expose_secret());
-        self.checked(
-            name,
-            ring.map_err(|error| match error {
-                SealError::Ring { why } => format!(
-                    "{why}; it is kid:base64 of 32 bytes, more after commas, the first encrypts; `tradepost config \
-                     example` draws one"
-                ),
-                other => other.to_string(),
-            }),
-        )
+        let form = "it is kid:base64 of 32 bytes, more after commas, the first encrypts; `tradepost config example` draws \
+                    one";
+        let ring = KeyRing::parse(text.expose_secret()).map_err(|error| match error {
+            SealError::Ring { why } => format!("{why}; {form}"),
+            other => other.to_string(),
+        });
+        self.checked(name, ring)
     }
 
     pub(super) fn vercel(&mut self) -> Option<Endpoint> {

@@ -56,7 +56,7 @@ fn wrong(environment: &Noted, platform: Platform, function: Function) -> Vec<&'s
 }
 
 /// What the host reads by itself.
-const OF_THE_HOST: [&str; 3] = ["TRADEPOST_LOG", "PORT", "VERCEL_DEV_PORT"];
+const OF_THE_HOST: [&str; 4] = ["TRADEPOST_LOG", "TRADEPOST_STACK", "PORT", "VERCEL_DEV_PORT"];
 
 #[test]
 fn what_is_read_is_what_the_table_says() {

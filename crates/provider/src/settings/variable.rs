@@ -110,8 +110,8 @@ pub const VARIABLES: &[Variable] = &[
         &[Concern::Keys],
         EVERYWHERE,
         Optional,
-        "the name of the table that values were encrypted for, where it is another: after a restore; default the \
-         table's name",
+        "the name of the table that values were encrypted for, where it is another: after a restore \
+         ([operations.md](operations.md)); default: the table's name",
     ),
     row(
         "INTEGRATION_CLIENT_ID",
@@ -192,6 +192,13 @@ pub const VARIABLES: &[Variable] = &[
         EVERYWHERE,
         Optional,
         "levels, also by crate: `info,tradepost_provider=debug`; default `info`",
+    ),
+    row(
+        "TRADEPOST_STACK",
+        &[Concern::Runtime],
+        EVERYWHERE,
+        Optional,
+        "on AWS the stack's name, under which metrics are counted ([logging.md](logging.md)); without it none are written",
     ),
     row("PORT", &[Concern::Runtime], LOCALHOST, Optional, "where a function listens on 127.0.0.1; default 3000"),
     Variable {

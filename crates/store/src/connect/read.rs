@@ -108,9 +108,8 @@ impl Reader<'_> {
             self.missing(TABLE_VARIABLE, "set it to the name of the DynamoDB table");
             return String::new();
         };
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if !(3..=255).contains(&table.len()) || !table.bytes().all(allowed) {
-            self.invalid(TABLE_VARIABLE, "a table's name is 3 to 255 of the characters A-Z a-z 0-9 _ - .");
+        if let Err(why) = check_table_name(&table) {
+            self.invalid(TABLE_VARIABLE, why);
         }
         table
     }
@@ -195,6 +194,13 @@ impl StoreSettings {
             Err(reader.problems)
         }
     }
+}
+
+/// Whether this can be a table's name; if not, what one is.
+pub fn check_table_name(name: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_name = (3..=255).contains(&name.len()) && name.bytes().all(allowed);
+    if is_name { Ok(()) } else { Err("a table's name is 3 to 255 of the characters A-Z a-z 0-9 _ - .") }
 }
 
 /// A service's address in a region. (The regions in China are a partition of their own.)

@@ -10,7 +10,7 @@
 //! What fails: the scheduler fires twice (the guard on the installation lets one close through), a crash
 //! between any two steps (lines are written first, under the invoice's number, and overwritten by the next
 //! try), Vercel refuses an invoice for good (a dead letter that blocks the installation's money lane, an
-//! `error` in the log: a person must act, by way of [`settle`]).
+//! `error` in the log: a person must act, by way of `settle`).
 
 mod archive;
 mod book;

@@ -1,6 +1,6 @@
 //! Field encryption: AES-256-GCM under a key ring, for what must not lie in the table in clear.
 //!
-//! [`KeyRing`] has the keys, in clear or, with the feature `kms`, wrapped by a key of AWS KMS ([`kms`]); [`Sealed`] is
+//! [`KeyRing`] has the keys, in clear or, with the feature `kms`, wrapped by a key of AWS KMS (the module `kms`); [`Sealed`] is
 //! a value under one of them.
 //!
 //! Associated data are the table, the owner (installation or resource) and the field, each with its length

@@ -10,7 +10,7 @@ mod support;
 use serde_json::{Value, json};
 use support::events;
 use support::lambda::Lambda;
-use support::process::Process;
+use support::process::{Process, environment};
 use support::release::{FUNCTIONS, SCHEDULED, function};
 use support::vercel::{Ipc, Server};
 
@@ -141,6 +141,19 @@ fn each_function_answers_on_localhost() {
         let server = Server::localhost(function(name), &configured::on_localhost());
         let response = server.request("GET", &format!("/health/{name}"), &[], b"");
         assert_eq!((response.status(), response.json()), (200, health(name)));
+    }
+}
+
+/// The roots of TLS are a hundred files on some systems: whoever never calls out need not read them. Where there are
+/// none, a client that is built at the start would stop it.
+#[test]
+fn no_function_looks_for_certificates_at_its_start() {
+    let mut configured = configured::on_lambda();
+    configured.extend(environment([("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")]));
+    for name in FUNCTIONS {
+        let lambda = Lambda::start(function(name), &configured);
+        let (status, body) = lambda.request(events::http("GET", &format!("/health/{name}"), &[], ""));
+        assert_eq!((status, serde_json::from_str(&body).ok()), (200, Some(health(name))), "{name}");
     }
 }
 

@@ -310,7 +310,10 @@ fn each_function_is_given_the_variables_that_it_needs_and_no_other() {
             let mut without = names.clone();
             without.remove(name);
             let starts = start(&without, needy).is_ok();
-            assert!(!starts || !is_secret || is_replaced(name, value), "{function} starts without {name}, so it must not have it");
+            assert!(
+                !starts || !is_secret || is_replaced(name, value),
+                "{function} starts without {name}, so it must not have it"
+            );
         }
     }
 }

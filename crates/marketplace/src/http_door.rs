@@ -3,11 +3,13 @@
 //! What matters to a caller that moves money is whether a failed call may have been carried out, so
 //! [`HttpError`] says that and little else.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
 
 /// The most bytes of an answer that are read.
 pub const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -36,24 +38,36 @@ pub trait Http: Send + Sync {
 /// A shared door.
 pub type HttpDoor = Arc<dyn Http>;
 
-/// The real network, through `reqwest` and `rustls`.
+/// The real network, through `reqwest` and `rustls`. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Network {
-    client: reqwest::Client,
+    user_agent: HeaderValue,
+    /// Made for the first request: it reads the system's certificates, a hundred files on some systems, and many a
+    /// process starts, answers and ends without it.
+    client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Network {
-    /// Builds the client. It never follows redirects (they would carry the bearer token along) and keeps
-    /// idle connections for less time than servers usually do.
+    /// A network that nothing was sent to yet. Refuses a `user_agent` that a header cannot hold.
+    pub fn new(user_agent: &str) -> Result<Self, InvalidHeaderValue> {
+        Ok(Self { user_agent: HeaderValue::from_str(user_agent)?, client: Arc::default() })
+    }
+
+    /// The client. It never follows redirects (they would carry the bearer token along) and keeps idle connections
+    /// for less time than servers usually do.
     #[allow(clippy::disallowed_methods, reason = "this is the door")]
-    pub fn new(user_agent: &str) -> Result<Self, reqwest::Error> {
+    fn client(&self) -> Result<&reqwest::Client, HttpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let client = reqwest::Client::builder()
-            .user_agent(user_agent)
+            .user_agent(self.user_agent.clone())
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(4))
-            .build()?;
-        Ok(Self { client })
+            .build();
+        let client = client.map_err(|error| classify(&error))?;
+        Ok(self.client.get_or_init(|| client))
     }
 }
 
@@ -94,7 +108,7 @@ impl Http for Network {
     async fn send(&self, request: http::Request<Bytes>, timeout: Duration) -> Result<http::Response<Bytes>, HttpError> {
         let mut request = reqwest::Request::try_from(request).map_err(|error| classify(&error))?;
         *request.timeout_mut() = Some(timeout);
-        let mut answer = self.client.execute(request).await.map_err(|error| classify(&error))?;
+        let mut answer = self.client()?.execute(request).await.map_err(|error| classify(&error))?;
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| classify(&error))? {
             if body.len() + chunk.len() > RESPONSE_BYTES_MAX {

@@ -184,7 +184,7 @@ pub const VARIABLES: &[Variable] = &[
         &[Concern::Runtime],
         EVERYWHERE,
         Optional,
-        "how long a request may take, 20 to 900, default 25",
+        "how long a request may take, seconds, 20 to 900, default 25; on AWS over HTTP 29 at most, and a scheduled run has what its timeout leaves",
     ),
     row(
         "TRADEPOST_LOG",

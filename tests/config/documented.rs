@@ -1,6 +1,7 @@
-//! `docs/configuration.md`: its table is made of the settings' own.
+//! What the documentation has of the code: the table of variables, and the tests that show the promises.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use tradepost_provider::settings::{Function, Platform, Presence, VARIABLES, Variable};
 
@@ -43,4 +44,37 @@ fn the_table_of_the_documentation_is_the_codes() {
     let (written, _) = rest.split_once(END).expect("the table's end");
     let table = table();
     assert!(written == table, "docs/configuration.md has another table than the code:\n{table}");
+}
+
+/// All Rust source under a path of the repository.
+fn sources(path: &Path) -> String {
+    if path.is_file() {
+        return std::fs::read_to_string(path).expect("a source");
+    }
+    let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_dir() || path.extension().is_some_and(|it| it == "rs")).map(|it| sources(&it)).collect()
+}
+
+/// Each promise names a place and tests in it, and those are there.
+#[test]
+fn each_promise_is_shown_by_a_test_that_exists() {
+    let page = include_str!("../../docs/reliability.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| **") || line.starts_with("| … ")).collect();
+    assert!(rows.len() >= 12, "the table of promises is not found");
+    for row in rows {
+        let mut place = String::new();
+        let mut tests = 0;
+        let shown_by = row.rsplit('|').nth(1).expect("two columns");
+        for quoted in shown_by.split('`').skip(1).step_by(2) {
+            if quoted.contains('/') {
+                place = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(quoted));
+            } else {
+                let is_there = ['(', '<'].iter().any(|after| place.contains(&format!("fn {quoted}{after}")));
+                assert!(is_there, "{quoted} is not there: {row}");
+                tests += 1;
+            }
+        }
+        assert!(tests > 0, "nothing shows it: {row}");
+    }
 }

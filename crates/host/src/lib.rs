@@ -3,7 +3,7 @@
 //! A binary of `api/` calls [`main`] with its name, its [`Marks`] and a closure that builds its router.
 //! The host looks at the environment ([`Place::detect`]: Vercel's variables first, because Vercel itself
 //! runs on Lambda), sets up JSON logs, puts the router behind the same guard everywhere (health answer,
-//! body limit, no panic gets out) and serves it. What arrives:
+//! limits of head and body, no panic gets out) and serves it. What arrives:
 //!
 //! ```text
 //! Vercel, localhost   HTTP/1.1 ───────────────────────────▶ guard ─▶ router
@@ -41,7 +41,7 @@ use axum::Router;
 use http::Extensions;
 use tradepost_marketplace::doors::{Environment, ProcessEnvironment};
 
-pub use guard::{BODY_BYTES_MAX, guarded};
+pub use guard::{BODY_BYTES_MAX, HEADERS_BYTES_MAX, HEADERS_MAX, PATH_BYTES_MAX, QUERY_BYTES_MAX, guarded};
 pub use metrics::Metric;
 pub use place::{Place, PlaceError, problems};
 use traces::Traces;

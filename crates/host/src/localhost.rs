@@ -19,14 +19,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tradepost_marketplace::doors::{Sleeper, SystemSleeper};
 
+use crate::guard::{HEADERS_BYTES_MAX, HEADERS_MAX, PATH_BYTES_MAX, QUERY_BYTES_MAX};
+
 /// The most connections open at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest head of a request: the request line and all headers.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The most headers of a request.
-const HEADERS_MAX: usize = 100;
+/// The largest head of a request that is read, the request line and all headers; the guard says more exactly what of
+/// it may be how large.
+const HEAD_BYTES_MAX: usize = HEADERS_BYTES_MAX + PATH_BYTES_MAX + QUERY_BYTES_MAX;
 /// How long open requests may take to end after a signal: longer than any deadline by default.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 

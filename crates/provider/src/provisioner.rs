@@ -21,13 +21,19 @@ use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
 use tradepost_marketplace::wire::{Exposed, Notification, ResourceStatus, Secret};
 
 use crate::edge::error::FieldError;
+use crate::edge::said;
 use crate::provider::Deadline;
 use crate::signing::{self, SigningSecret};
 
 /// The longest a provisioner may take for one operation.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
-/// The most secrets a resource has.
-pub const SECRETS_MAX: usize = 50;
+/// The longest code of a refusal that is kept, in characters; what is beyond is cut.
+pub const REFUSAL_CODE_CHARS_MAX: usize = 100;
+/// The longest text of a refusal that is kept, in characters: its message, what the customer reads, what is wrong with
+/// a field. What is beyond is cut: a refusal is final, and remembered.
+pub const REFUSAL_TEXT_CHARS_MAX: usize = 1_000;
+/// The most fields of a refusal that are kept.
+pub const REFUSAL_FIELDS_MAX: usize = 50;
 
 /// What the provisioner is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,9 +190,11 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
                 let (line, column) = (error.line(), error.column());
                 ProvisionerError::Unavailable(format!("its answer is not the contract's: line {line}, column {column}"))
             })?;
-            if done.secrets.as_ref().is_some_and(|secrets| secrets.len() > SECRETS_MAX) {
-                return Err(ProvisionerError::Unavailable(format!("its answer has more than {SECRETS_MAX} secrets")));
-            }
+            // What cannot be kept, or told to Vercel, must not be committed: the same answer later, mended, is right.
+            let fits = said::status(done.status.as_ref())
+                .and_then(|()| said::notification(done.notification.as_ref()))
+                .and_then(|()| said::secrets(done.secrets.as_deref()));
+            fits.map_err(|unfit| ProvisionerError::Unavailable(format!("its answer is not the contract's: {unfit}")))?;
             Ok(done)
         }
         StatusCode::NO_CONTENT => Ok(Done::default()),
@@ -200,11 +208,24 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
         }
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
             let Refusal { code, message, user, fields } = serde_json::from_slice(body).unwrap_or_default();
-            let fields =
-                fields.into_iter().map(|field| FieldError { key: field.key, message: field.message }).collect();
-            Err(ProvisionerError::Refused { code, message, user, fields })
+            let text = |text: String| cut(text, REFUSAL_TEXT_CHARS_MAX);
+            let field = |field: RefusedField| FieldError { key: text(field.key), message: text(field.message) };
+            Err(ProvisionerError::Refused {
+                code: cut(code, REFUSAL_CODE_CHARS_MAX),
+                message: text(message),
+                user: user.map(text),
+                fields: fields.into_iter().take(REFUSAL_FIELDS_MAX).map(field).collect(),
+            })
         }
         other => Err(ProvisionerError::Unavailable(other.as_u16().to_string())),
+    }
+}
+
+/// The first characters of a text.
+fn cut(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
     }
 }
 
@@ -220,6 +241,8 @@ pub fn secrets_from_text(text: &SecretString) -> Result<Vec<Secret>, serde_json:
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -230,5 +253,40 @@ mod tests {
         assert!(matches!(read(StatusCode::OK, b"<html>"), Err(ProvisionerError::Unavailable(_))));
         assert!(matches!(read(StatusCode::CONFLICT, br#"{"code":"stale_fence"}"#), Err(ProvisionerError::StaleFence)));
         assert!(matches!(read(StatusCode::CONFLICT, b"{}"), Err(ProvisionerError::Unavailable(_))));
+    }
+
+    #[test]
+    fn what_could_not_be_kept_or_told_is_no_answer() {
+        let answer = |value: serde_json::Value| read(StatusCode::OK, value.to_string().as_bytes());
+        for unfit in [
+            json!({ "status": "hunter2" }),
+            json!({ "notification": { "level": "hunter2", "title": "T" } }),
+            json!({ "notification": { "level": "info", "title": "T", "message": "hunter2".repeat(1_000) } }),
+            json!({ "secrets": vec![json!({ "name": "S", "value": "hunter2" }); said::SECRETS_MAX + 1] }),
+            json!({ "secrets": [{ "name": "S", "value": "hunter2".repeat(10_000) }] }),
+        ] {
+            let Err(ProvisionerError::Unavailable(why)) = answer(unfit) else { panic!("it was taken") };
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+        let fit = json!({ "status": "pending", "secrets": [{ "name": "S", "value": "v" }],
+                          "notification": { "level": "info", "title": "T", "message": "m" } });
+        assert!(answer(fit).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_is_cut_to_what_is_kept() {
+        let long = "\u{e4}".repeat(REFUSAL_TEXT_CHARS_MAX + 1);
+        let fields = vec![json!({ "key": long, "message": long }); REFUSAL_FIELDS_MAX + 1];
+        let body = json!({ "code": long, "message": long, "user": long, "fields": fields }).to_string();
+        let refused = read(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
+        let Err(ProvisionerError::Refused { code, message, user, fields }) = refused else { panic!("{refused:?}") };
+        let chars = |text: &str| text.chars().count();
+        assert_eq!((chars(&code), chars(&message)), (REFUSAL_CODE_CHARS_MAX, REFUSAL_TEXT_CHARS_MAX));
+        assert_eq!((chars(&user.unwrap()), fields.len()), (REFUSAL_TEXT_CHARS_MAX, REFUSAL_FIELDS_MAX));
+        assert_eq!(
+            (chars(&fields[0].key), chars(&fields[0].message)),
+            (REFUSAL_TEXT_CHARS_MAX, REFUSAL_TEXT_CHARS_MAX)
+        );
+        assert_eq!(cut("short".to_owned(), 5), "short");
     }
 }

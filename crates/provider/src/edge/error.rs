@@ -13,6 +13,7 @@ use tradepost_marketplace::client::ClientError;
 use tradepost_store::{CommitError, StoreError};
 
 use super::layer::{Field, note};
+use super::said::Unfit;
 
 /// Every code an error of ours can carry. Contract: `docs/errors.md` lists each, a test compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -244,6 +245,12 @@ impl ApiError {
 impl From<jiff::Error> for ApiError {
     fn from(error: jiff::Error) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<Unfit> for ApiError {
+    fn from(error: Unfit) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

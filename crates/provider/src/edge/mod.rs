@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod error;
 pub mod layer;
 pub(crate) mod measured;
+pub mod said;
 mod trace;
 pub mod wide;
 

@@ -23,6 +23,7 @@ use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
 use crate::edge::layer::{self, Field, note};
+use crate::edge::said;
 use crate::flows::{self, RACES_MAX, committed, installations};
 use crate::idempotency::{self, Answer, Known};
 use crate::operation::{change_plan, must_be_live, plan_starts, unknown_plan};
@@ -94,16 +95,12 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
     Err(ApiError::busy(1).into())
 }
 
-fn check_notification(notification: Option<&Notification>) -> Result<(), ApiError> {
-    notification.map_or(Ok(()), Notification::check).map_err(|error| ApiError::invalid(error.to_string()))
-}
-
 fn apply(
     provider: &Provider,
     stored: &Stored<Installation>,
     event: &InstallationUpdated,
 ) -> Result<(Write, What), ApiError> {
-    check_notification(event.notification.as_ref())?;
+    said::notification(event.notification.as_ref())?;
     let mut installation = stored.item.clone();
     if let Some(plan) = &event.plan_id {
         let known = provider.catalog()?.plan(plan).filter(|plan| plan.scope == crate::catalog::Scope::Installation);
@@ -122,7 +119,8 @@ async fn resource(
     installation: &Stored<Installation>,
     event: &ResourceUpdated,
 ) -> Result<(Write, What), ApiError> {
-    check_notification(event.notification.as_ref())?;
+    said::notification(event.notification.as_ref())?;
+    said::status(event.status.as_ref())?;
     note(Field::ResourceId, &event.resource_id);
     let key = Resource::key_of(&call.installation, &event.resource_id);
     let stored = provider.store.get::<Resource>(&key).await?;

@@ -14,12 +14,12 @@ use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
 use crate::edge::layer::{Field, note};
+use crate::edge::said;
 use crate::flows::{self, RACES_MAX, committed};
 use crate::idempotency::{self, Answer, Known};
 use crate::operation::{must_be_live, seal_credentials};
 use crate::outbox::{self, What};
 use crate::provider::Provider;
-use crate::provisioner::SECRETS_MAX;
 use crate::signing::Scope;
 use crate::state::Resource;
 
@@ -41,9 +41,9 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
     let report: Report = call.read()?;
     note(Field::ResourceId, &report.resource_id);
-    if report.secrets.as_ref().is_some_and(|secrets| secrets.len() > SECRETS_MAX) {
-        return Err(ApiError::invalid(format!("at most {SECRETS_MAX} secrets")).into());
-    }
+    said::status(report.status.as_ref())?;
+    said::notification(report.notification.as_ref())?;
+    said::secrets(report.secrets.as_deref())?;
     for _ in 0..RACES_MAX {
         let installation = flows::active(&provider, &call.installation).await;
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {

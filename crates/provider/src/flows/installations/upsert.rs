@@ -25,6 +25,12 @@ use crate::state::{Installation, InstallationStatus, ShardCheckpoint, keys};
 
 /// The longest access token.
 const TOKEN_BYTES_MAX: usize = 4096;
+/// The most policies that an installation has accepted.
+const POLICIES_MAX: usize = 100;
+/// The longest name of a policy, in bytes.
+const POLICY_BYTES_MAX: usize = 256;
+/// The longest address of an account, in bytes.
+const ACCOUNT_URL_BYTES_MAX: usize = 2_048;
 
 pub(super) async fn handle(
     State(provider): State<Provider>,
@@ -34,12 +40,7 @@ pub(super) async fn handle(
     let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "upsert").await?;
     let id = call.installation()?;
     let command: UpsertInstallation = body::parse(&call.body)?;
-    let length = command.credentials.access_token.expose_secret().len();
-    if length == 0 || length > TOKEN_BYTES_MAX {
-        return Err(
-            ApiError::invalid(format!("credentials.access_token must have 1 to {TOKEN_BYTES_MAX} bytes")).into()
-        );
-    }
+    check(&command)?;
     for _ in 0..RACES_MAX {
         if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
             return Ok(respond(&provider, id, answer).await?);
@@ -65,6 +66,23 @@ pub(super) async fn handle(
         }
     }
     Err(ApiError::busy(1).into())
+}
+
+/// What is kept of the command, in sizes that can be.
+fn check(command: &UpsertInstallation) -> Result<(), ApiError> {
+    let length = command.credentials.access_token.expose_secret().len();
+    if length == 0 || length > TOKEN_BYTES_MAX {
+        return Err(ApiError::invalid(format!("credentials.access_token must have 1 to {TOKEN_BYTES_MAX} bytes")));
+    }
+    let policies = &command.accepted_policies;
+    if policies.len() > POLICIES_MAX || policies.keys().any(|policy| policy.len() > POLICY_BYTES_MAX) {
+        let text = format!("acceptedPolicies are at most {POLICIES_MAX}, named in at most {POLICY_BYTES_MAX} bytes");
+        return Err(ApiError::invalid(text));
+    }
+    if command.account.as_ref().is_some_and(|account| account.url.len() > ACCOUNT_URL_BYTES_MAX) {
+        return Err(ApiError::invalid(format!("account.url has at most {ACCOUNT_URL_BYTES_MAX} bytes")));
+    }
+    Ok(())
 }
 
 async fn create(

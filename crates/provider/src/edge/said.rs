@@ -1,0 +1,113 @@
+//! What partner systems and the provisioner say of a resource, held to what Vercel takes and to what can be kept.
+//!
+//! Used where it comes in (events, reports, the provisioner's answers): what passes here can be stored, and told to
+//! Vercel. What fails: [`Unfit`], whose message names the limit and never a value.
+
+use tradepost_marketplace::wire::{Notification, ResourceStatus, Secret};
+
+use crate::provisioner::secrets_to_text;
+
+/// The most secrets a resource has.
+pub const SECRETS_MAX: usize = 50;
+/// The most bytes of a resource's secrets together, as JSON text: what Vercel takes of environment variables.
+pub const SECRETS_BYTES_MAX: usize = 64 * 1024;
+/// The longest message of a notification, in characters.
+pub const MESSAGE_CHARS_MAX: usize = 1_000;
+/// The longest link of a notification, in bytes.
+pub const LINK_BYTES_MAX: usize = 2_048;
+
+/// Why something said is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(String);
+
+/// A status that Vercel knows: it would refuse any other, whenever it reads the resource.
+pub fn status(said: Option<&ResourceStatus>) -> Result<(), Unfit> {
+    match said {
+        Some(ResourceStatus::Other(_)) => {
+            let known = "ready, pending, onboarding, suspended, resumed, uninstalled or error";
+            Err(Unfit(format!("status is none that Vercel knows: {known}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A notification that Vercel takes, of a size that can be kept.
+pub fn notification(said: Option<&Notification>) -> Result<(), Unfit> {
+    let Some(notification) = said else { return Ok(()) };
+    notification.check().map_err(|error| Unfit(error.to_string()))?;
+    if notification.message().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
+        return Err(Unfit(format!("a notification's message has at most {MESSAGE_CHARS_MAX} characters")));
+    }
+    if notification.href().is_some_and(|href| href.as_str().len() > LINK_BYTES_MAX) {
+        return Err(Unfit(format!("a notification's link has at most {LINK_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+/// Secrets that can be sealed, and that Vercel has room for.
+pub fn secrets(said: Option<&[Secret]>) -> Result<(), Unfit> {
+    let Some(secrets) = said else { return Ok(()) };
+    if secrets.len() > SECRETS_MAX {
+        return Err(Unfit(format!("at most {SECRETS_MAX} secrets")));
+    }
+    let text = secrets_to_text(secrets).map_err(|_| Unfit("the secrets cannot be written".to_owned()))?;
+    if secrecy::ExposeSecret::expose_secret(&text).len() > SECRETS_BYTES_MAX {
+        return Err(Unfit(format!("secrets have at most {SECRETS_BYTES_MAX} bytes together")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn note(value: &serde_json::Value) -> Notification {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[test]
+    fn only_a_status_that_vercel_knows_is_taken() {
+        let read = |text: &str| serde_json::from_value::<ResourceStatus>(json!(text)).unwrap();
+        for known in ["ready", "pending", "onboarding", "suspended", "resumed", "uninstalled", "error"] {
+            assert_eq!(status(Some(&read(known))), Ok(()), "{known}");
+        }
+        let told = status(Some(&read("hunter2"))).unwrap_err().to_string();
+        assert!(told.contains("suspended") && !told.contains("hunter2"), "{told}");
+        assert_eq!(status(None), Ok(()));
+    }
+
+    #[test]
+    fn a_notification_is_what_vercel_takes_and_not_too_long() {
+        let link = |bytes: usize| format!("https://a.example/{}", "x".repeat(bytes - 18));
+        for (value, is_fit) in [
+            (json!({ "level": "info", "title": "T" }), true),
+            (json!({ "level": "odd", "title": "T" }), false),
+            (json!({ "level": "info", "title": "" }), false),
+            (json!({ "level": "info", "title": "T", "message": "ä".repeat(MESSAGE_CHARS_MAX) }), true),
+            (json!({ "level": "info", "title": "T", "message": "ä".repeat(MESSAGE_CHARS_MAX + 1) }), false),
+            (json!({ "level": "info", "title": "T", "href": link(LINK_BYTES_MAX) }), true),
+            (json!({ "level": "info", "title": "T", "href": link(LINK_BYTES_MAX + 1) }), false),
+            (json!({ "level": "info", "title": "T", "href": "javascript:x" }), false),
+        ] {
+            assert_eq!(notification(Some(&note(&value))).is_ok(), is_fit, "{value:.80}");
+        }
+        assert_eq!(notification(None), Ok(()));
+    }
+
+    #[test]
+    fn secrets_are_limited_in_number_and_together() {
+        let many = |count: usize| (0..count).map(|n| Secret::new(format!("S{n}"), "v").unwrap()).collect::<Vec<_>>();
+        assert_eq!(secrets(Some(&many(SECRETS_MAX))), Ok(()));
+        assert!(secrets(Some(&many(SECRETS_MAX + 1))).is_err());
+        // [{"name":"S","value":""}] has 25 bytes.
+        let large = |bytes: usize| vec![Secret::new("S", "v".repeat(bytes - 25)).unwrap()];
+        assert_eq!(secrets(Some(&large(SECRETS_BYTES_MAX))), Ok(()));
+        let told = secrets(Some(&large(SECRETS_BYTES_MAX + 1))).unwrap_err().to_string();
+        assert!(told.contains("65536") && !told.contains("vv"), "{told}");
+        assert_eq!(secrets(None), Ok(()));
+        assert_eq!(secrets(Some(&[])), Ok(()));
+    }
+}

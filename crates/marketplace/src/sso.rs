@@ -15,6 +15,8 @@ use crate::wire::open_enum;
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// The most parameters of a query, known or not.
+pub const PARAMETERS_MAX: usize = 64;
 /// The longest code, in bytes.
 pub const CODE_BYTES_MAX: usize = 2048;
 /// The longest state, in bytes.
@@ -28,6 +30,9 @@ pub enum SsoError {
     /// The query, or one of its values, is too long.
     #[error("{0} is too long")]
     TooLong(&'static str),
+    /// There are more than [`PARAMETERS_MAX`] parameters.
+    #[error("there are more than {PARAMETERS_MAX} parameters")]
+    TooMany,
     /// A parameter is there twice.
     #[error("{0} is there more than once")]
     Repeated(&'static str),
@@ -125,6 +130,9 @@ impl SsoParams {
         if query.len() > QUERY_BYTES_MAX {
             return Err(SsoError::TooLong("the query"));
         }
+        if form_urlencoded::parse(query.as_bytes()).nth(PARAMETERS_MAX).is_some() {
+            return Err(SsoError::TooMany);
+        }
         let take = |name: &'static str, bytes_max: usize| take(query, name, bytes_max);
         let value = |name: &'static str| take(name, VALUE_BYTES_MAX);
         if value("mode")?.is_some_and(|mode| mode != "sso") {
@@ -206,6 +214,7 @@ mod tests {
         assert!(!format!("{params:?}").contains("c+1"));
         let few = SsoParams::parse("code=c&state=&support=1").unwrap();
         assert!(few.state.is_none() && !few.support && few.url.is_none());
+        assert!(SsoParams::parse(&format!("code=c{}", "&x=".repeat(PARAMETERS_MAX - 1))).is_ok());
     }
 
     #[test]
@@ -221,6 +230,7 @@ mod tests {
             (format!("code=c&state={}", "x".repeat(4097)), SsoError::TooLong("state")),
             (format!("code=c&url={}", "x".repeat(2049)), SsoError::TooLong("url")),
             (format!("code=c&x={}", "x".repeat(16 * 1024)), SsoError::TooLong("the query")),
+            (format!("code=c{}", "&x=".repeat(PARAMETERS_MAX)), SsoError::TooMany),
             ("code=c&resource_id=a%2Fb".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "ResourceId" })),
             ("code=c&project_id=a%20b".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "ProjectId" })),
             ("code=c&check_id=a%3Fb".to_owned(), SsoError::Id(InvalidId::BadCharacter { kind: "CheckId" })),

@@ -4,7 +4,10 @@
 //! amounts become one. What is not JSON, or is nested deeper than `DEPTH_MAX`, counts byte for byte.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::state::keys;
@@ -21,14 +24,44 @@ pub fn digest(body: &[u8]) -> String {
     }
 }
 
+/// The members of an object as they stand, repeated ones too.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Object)
+    }
+}
+
 /// `None`: nested too deep, or a key twice in one object (which of them counts is the reader's choice).
 fn canonical(raw: &RawValue, depth: usize) -> Option<String> {
     let depth = depth.checked_sub(1)?;
     let text = raw.get().trim();
     match text.as_bytes().first()? {
         b'{' => {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-            let pairs = fields.iter().map(|(key, value)| {
+            let Members(members) = serde_json::from_str(text).ok()?;
+            let count = members.len();
+            let sorted: BTreeMap<String, &RawValue> = members.into_iter().collect();
+            if sorted.len() != count {
+                return None;
+            }
+            let pairs = sorted.iter().map(|(key, value)| {
                 let key = serde_json::to_string(key).ok()?;
                 Some(format!("{key}:{}", canonical(value, depth)?))
             });
@@ -61,6 +94,15 @@ mod tests {
         ] {
             assert_ne!(one, digest(other), "{}", String::from_utf8_lossy(other));
         }
+    }
+
+    #[test]
+    fn a_body_that_says_two_things_at_once_is_like_no_other() {
+        let twice = digest(br#"{"a":1,"a":2}"#);
+        for other in [&br#"{"a":2}"#[..], br#"{"a":1}"#, br#"{"a":2,"a":1}"#, br#"{"a":1, "a":2}"#] {
+            assert_ne!(twice, digest(other), "{}", String::from_utf8_lossy(other));
+        }
+        assert_ne!(digest(br#"{"x":{"a":1,"a":2}}"#), digest(br#"{"x":{"a":2}}"#));
     }
 
     #[test]

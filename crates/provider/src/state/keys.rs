@@ -69,7 +69,10 @@ pub fn invoice_id(installation: &InstallationId, number: u32) -> Result<External
 /// The installation and number in one of our invoice ids.
 pub fn parse_invoice_id(text: &str) -> Option<(InstallationId, u32)> {
     let (installation, number) = text.rsplit_once(".i")?;
-    Some((InstallationId::new(installation).ok()?, number.parse().ok()?))
+    // One invoice has one id: no sign, no leading zero.
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit()) && (number == "0" || !number.starts_with('0'));
+    let number = number.parse().ok().filter(|_| plain)?;
+    Some((InstallationId::new(installation).ok()?, number))
 }
 
 /// The installation in which a resource was born.
@@ -91,6 +94,9 @@ mod tests {
         assert_ne!(derive_operation(&installation, "ab", "c"), derive_operation(&installation, "a", "bc"));
         let invoice = invoice_id(&installation, 12).unwrap();
         assert_eq!(parse_invoice_id(invoice.as_str()), Some((installation, 12)));
-        assert_eq!(parse_invoice_id("icfg_a"), None);
+        for other in ["icfg_a", "icfg_a.i", "icfg_a.i+1", "icfg_a.i-1", "icfg_a.i01", "icfg_a.i4294967296", ".i1"] {
+            assert_eq!(parse_invoice_id(other), None, "{other}");
+        }
+        assert_eq!(parse_invoice_id("icfg_a.i0").unwrap().1, 0);
     }
 }

@@ -106,6 +106,14 @@ impl Write {
         }
     }
 
+    /// The item as it will be, if it puts one: for a door that keeps items itself.
+    pub fn item(&self) -> Option<&Item> {
+        match &self.action {
+            Action::Put(item) => Some(item),
+            Action::Delete | Action::Check => None,
+        }
+    }
+
     /// Whether it can change anything: all but the checks.
     pub fn is_change(&self) -> bool {
         self.action != Action::Check

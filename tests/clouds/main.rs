@@ -14,6 +14,8 @@ mod built;
 mod events;
 #[path = "../support/flows.rs"]
 mod flows;
+#[path = "../support/routes.rs"]
+mod routed;
 mod routes;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,10 +5,11 @@ use tradepost_provider::ledger::Account;
 use tradepost_provider::state::{InstallationStatus, Resource, ResourceState, UsageBatch};
 
 use crate::world::World;
-use crate::{
-    Caller, Stage, a_month_of_scale, a_paid_invoice, adjust, balance, close, cut_off, delete, digests, live, nothing,
-    provision, refund, rename, report_late, rotate, tell, totals, uninstall,
+use crate::world::acts::{
+    Stage, a_month_of_scale, a_paid_invoice, adjust, close, delete, digests, live, nothing, provision, refund, rename,
+    report_late, rotate, tell, uninstall,
 };
+use crate::{Caller, balance, cut_off, totals};
 
 #[tokio::test]
 async fn a_provision_that_nobody_repeats() {

@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use http::StatusCode;
-use serde_json::Value;
 use tradepost_marketplace::client::Call;
 use tradepost_marketplace::wire::MarketplaceEvent;
 use tradepost_provider::Provider;
@@ -19,16 +18,18 @@ use tradepost_provider::state::installation::TOKEN_FIELD;
 use tradepost_provider::state::{Installation, Resource};
 use tradepost_store::Write;
 
-use crate::world::got::Got;
-use crate::world::mortal::{Point, Side};
-use crate::world::table::{installation_id, resource_id};
-use crate::world::{Setup, World};
-use crate::{
-    LATER, Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
+use crate::LATER;
+use crate::world::acts::{
+    Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
     at_the_next_month, at_the_second_day, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
     give_up, gone, install, invoiced, nothing, provision, push, refund, rename, report_late, rotate, rotated,
     run_invoices, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall,
 };
+use crate::world::end::End;
+use crate::world::got::Got;
+use crate::world::mortal::{Point, Side};
+use crate::world::table::{installation_id, resource_id};
+use crate::world::{Setup, World};
 
 macro_rules! crash_points {
     ($($name:ident: $prepare:ident, $act:ident;)+) => {
@@ -65,16 +66,6 @@ crash_points! {
     a_release_after_a_restore: forgotten_fences, uninstall;
     an_end_that_nobody_hears_of: gone, run_invoices;
     a_dead_letter_tried_again: dead_news, try_again;
-}
-
-/// How an act ended.
-#[derive(Debug, PartialEq)]
-struct End {
-    /// What each item of our table says.
-    table: Vec<String>,
-    vercel: Value,
-    /// Which versions of secrets each resource has at the provisioner.
-    provisioner: Vec<(String, Vec<u64>)>,
 }
 
 async fn at_every_point(name: &str, prepare: impl AsyncFn(&World, &Stage), act: impl AsyncFn(&World, &Stage) -> Got) {
@@ -140,7 +131,7 @@ async fn play(
 ) -> (End, u64, bool) {
     let extra = |provider: &Provider| Router::new().route("/broken", post(broken)).with_state(provider.clone());
     let world = World::with(Setup { extra: Some(extra), ..Setup::default() }).await;
-    let (installation, resource) = world.customer(crate::TEAM).await;
+    let (installation, resource) = world.customer(crate::world::TEAM).await;
     let stage = Stage { installation, resource };
     prepare(&world, &stage).await;
     world.mortal.arm(point);
@@ -155,93 +146,6 @@ async fn play(
     let end = End::of(&world).await;
     world.close().await;
     (end, calls, died)
-}
-
-impl End {
-    async fn of(world: &World) -> Self {
-        let items = world.dump().await;
-        let resources = items.iter().filter(|item| item["kind"]["S"] == "resource");
-        let resources = resources.filter_map(|item| item["data"]["M"]["id"]["S"].as_str());
-        let provisioner = resources.map(|id| (id.to_owned(), crate::live(world, id))).collect();
-        let mut table: Vec<_> = items.into_iter().map(told).collect();
-        table.sort();
-        let mut vercel = plain(world.control("GET", "/_sim/state", Value::Null).await.expect(200).body);
-        for part in UNTOLD_PARTS {
-            vercel[part] = Value::Null;
-        }
-        // Told once or twice, Vercel reads again.
-        vercel["events"].as_array_mut().unwrap().dedup();
-        Self { table, vercel, provisioner }
-    }
-}
-
-/// What an item tells. A webhook is told by its type: its id is Vercel's, and another if it was sent at another time.
-fn told(item: Value) -> String {
-    let mut item = plain(item);
-    if item["kind"]["S"] == "webhook" {
-        item["pk"] = Value::Null;
-        item["data"]["M"]["id"] = Value::Null;
-    }
-    item.to_string()
-}
-
-/// Fields that may differ: what counts writes and tries; what is sealed, under a nonce of its own; when something was
-/// noted down, as what the sweeper delivers comes an hour later. Periods, segments and what is billed are not among them.
-const UNTOLD: [&str; 22] = [
-    "v",
-    "w",
-    "ttl",
-    "sealed",
-    "token",
-    "fence",
-    "at",
-    "created",
-    "updated",
-    "paidAt",
-    "refundedAt",
-    "invoicedAt",
-    "nextAt",
-    "updatedAt",
-    "setAt",
-    "finalizedAt",
-    "deletedAt",
-    "to",
-    "due",
-    "look_at",
-    "confirmed_at",
-    "interimCount",
-];
-
-/// Parts of Vercel's state that only say what was told to whom and when.
-const UNTOLD_PARTS: [&str; 2] = ["webhooks", "now"];
-
-fn plain(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields = fields.into_iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
-            Value::Object(fields.map(|(name, value)| (name, plain(value))).collect())
-        }
-        Value::Array(list) => Value::Array(list.into_iter().map(plain).collect()),
-        other => other,
-    }
-}
-
-impl End {
-    /// What another end has and this has not, and the reverse, a line each.
-    fn difference(&self, other: &Self) -> Option<String> {
-        let mut lines = Vec::new();
-        lines.extend(self.table.iter().filter(|item| !other.table.contains(item)).map(|item| format!("- {item}")));
-        lines.extend(other.table.iter().filter(|item| !self.table.contains(item)).map(|item| format!("+ {item}")));
-        for (part, was) in self.vercel.as_object().into_iter().flatten() {
-            if *was != other.vercel[part] {
-                lines.push(format!("- Vercel's {part} {was}\n+ Vercel's {part} {}", other.vercel[part]));
-            }
-        }
-        if self.provisioner != other.provisioner {
-            lines.push(format!("- {:?}\n+ {:?}", self.provisioner, other.provisioner));
-        }
-        (self != other).then(|| lines.join("\n"))
-    }
 }
 
 /// Keeps the number of points of a flow where CI prints it.

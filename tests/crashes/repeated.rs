@@ -4,12 +4,13 @@ use tradepost_provider::ledger::Account;
 use tradepost_provider::state::{InstallationStatus, InvoicePhase, MeterTotal, PushFailed, Resource, ResourceState};
 
 use crate::world::World;
-use crate::world::got::{Got, text};
-use crate::{
-    Caller, Stage, a_month_of_scale, a_paid_invoice, adjust, at_the_end, at_the_next_month, at_the_second_day, balance,
-    close, cut_off, delete, digests, expire, install, invoiced, live, nothing, provision, push, refund, rename,
-    report_late, rotate, rotated, run_invoices, some_usage, tell, ten_days, totals, two_hours_pass, uninstall,
+use crate::world::acts::{
+    Stage, a_month_of_scale, a_paid_invoice, adjust, at_the_end, at_the_next_month, at_the_second_day, close, delete,
+    digests, expire, install, invoiced, live, nothing, provision, push, refund, rename, report_late, rotate, rotated,
+    run_invoices, some_usage, tell, ten_days, two_hours_pass, uninstall,
 };
+use crate::world::got::{Got, text};
+use crate::{Caller, balance, cut_off, totals};
 
 async fn cut_off_everywhere(
     prepare: impl AsyncFn(&World, &Stage),

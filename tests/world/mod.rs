@@ -12,8 +12,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the world")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
 
+pub mod acts;
 pub mod audit;
 pub mod doors;
+pub mod end;
 #[path = "../support/flows.rs"]
 mod functions;
 pub mod got;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::money::Money;
-use tradepost_store::{Stored, Write};
+use tradepost_store::{Key, Stored, Write};
 
 use super::close::{begin, entry_write, prepare, rehearse, tidy};
 use super::{archive, lines, settle};
@@ -27,6 +27,8 @@ use crate::state::{CarriedAmount, InvoiceRecord, keys};
 
 /// The most lines of one adjustment.
 const LINES_MAX: usize = 20;
+/// When to come back for the answer to a close that became the installation's last.
+const CLOSED_BY_SCHEDULE_SECONDS: u32 = 600;
 /// The longest name of a line, in characters.
 const LINE_NAME_CHARS_MAX: usize = 200;
 
@@ -85,7 +87,14 @@ async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Resul
     }
     let slice = slice.ok_or_else(|| ApiError::not_found("installation"))?;
     if !slice.installation.is_active() {
-        return Err(ApiError::conflict("the installation was uninstalled"));
+        let begun = slice.installation.closing_for.as_ref().map(|(pk, sk)| Key { pk: pk.clone(), sk: sk.clone() });
+        // What this very request began is the end now. The scheduler closes it, once Vercel has heard of the uninstall
+        // and takes a final invoice, and answers this request.
+        return Err(if begun.is_some() && begun == call.identity.key {
+            ApiError::busy(CLOSED_BY_SCHEDULE_SECONDS)
+        } else {
+            ApiError::conflict("the installation was uninstalled")
+        });
     }
     let now = provider.clock.now();
     let open = slice.installation.open_period();

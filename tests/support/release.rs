@@ -26,6 +26,13 @@ pub fn tradepost() -> &'static Path {
     &BUILT.get_or_init(|| build(&["tradepost"]))["tradepost"]
 }
 
+/// A function at a simulator's time, named by its first argument, in release.
+pub fn simulation() -> &'static Path {
+    static BUILT: OnceLock<BTreeMap<Program, PathBuf>> = OnceLock::new();
+    let arguments = ["--release", "--features", "tradepost-functions/simulation", "--bin", "simulation"];
+    &BUILT.get_or_init(|| cargo_build(&arguments))["simulation"]
+}
+
 /// A program's name.
 pub type Program = String;
 

@@ -6,6 +6,7 @@ pub mod control;
 pub mod demo;
 pub mod dev;
 pub mod development;
+pub mod dynamodb;
 pub mod local;
 pub mod log;
 pub mod provisioner;

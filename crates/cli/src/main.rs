@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradepost_cli::{config, demo, dev, log, simulate};
+use tradepost_cli::{config, demo, dev, dynamodb, log, simulate};
 use tradepost_marketplace::doors::{ProcessEnvironment, SystemEntropy};
 
 /// Sell a product on the Vercel Marketplace, and rehearse it against a simulated Vercel
@@ -24,6 +24,8 @@ enum Command {
     Dev(dev::Options),
     /// Serve the simulated Vercel alone
     Simulate(simulate::Options),
+    /// Serve the embedded DynamoDB alone
+    Dynamodb(dynamodb::Options),
     /// Check a configuration, or print one to begin with
     #[command(subcommand)]
     Config(config::Command),
@@ -49,6 +51,7 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(command) => Ok(config::run(command, &environment, &SystemEntropy)),
         Command::Dev(options) => in_runtime(async { dev::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Simulate(options) => in_runtime(async { simulate::run(options).await.map(|()| ExitCode::SUCCESS) }),
+        Command::Dynamodb(options) => in_runtime(async { dynamodb::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Demo(args) => in_runtime(demo::command::play(args, &environment)),
     }
 }

@@ -24,9 +24,12 @@ pub struct Options {
     /// What all ids and tokens are derived from
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// When simulated time begins; it then runs at wall speed
+    /// When simulated time begins; it then runs at wall speed, or stands still with --frozen
     #[arg(long, value_name = "now|RFC3339", default_value = "now", value_parser = parse_start)]
     start: Start,
+    /// Time stands still between calls and is moved by /_sim/clock only
+    #[arg(long)]
+    frozen: bool,
     /// Print one line of JSON with the address once it serves
     #[arg(long)]
     json: bool,
@@ -59,7 +62,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Start::Now => SystemClock.now(),
         Start::At(at) => at,
     };
-    let clock = ClockMode::Running { start };
+    let clock = if options.frozen { ClockMode::Frozen { start } } else { ClockMode::Running { start } };
     let simulator = Simulator::open(SimulatorOptions { seed: options.seed, store: options.store, clock })?;
     let url = format!("http://{address}");
     if options.json {

@@ -152,12 +152,19 @@ impl Settings {
 
     /// The provider, on the machine's own doors.
     pub fn provider(self) -> Result<Provider, StartError> {
+        self.made(BusinessClock(Arc::new(SystemClock)), LeaseClock(Arc::new(SystemClock)), |store| store)
+    }
+
+    /// The provider at a time that is not the machine's. Its items have no TTL: DynamoDB would judge them by the wall.
+    pub fn provider_at(self, clock: BusinessClock, lease: LeaseClock) -> Result<Provider, StartError> {
+        self.made(clock, lease, Store::without_ttl)
+    }
+
+    fn made(self, clock: BusinessClock, lease: LeaseClock, store: fn(Store) -> Store) -> Result<Provider, StartError> {
         let network = Network::new(USER_AGENT).map_err(|error| StartError::Network(error.to_string()))?;
         let http: HttpDoor = Arc::new(network);
         let sleeper: Arc<dyn Sleeper> = Arc::new(SystemSleeper);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let clock = BusinessClock(Arc::new(SystemClock));
-        let lease = LeaseClock(Arc::new(SystemClock));
         self.warn_of_overrides();
         let dynamo = self.store.connect(&http, &lease);
         let vault = |keys: KeySettings| {
@@ -182,10 +189,10 @@ impl Settings {
             cron: self.cron,
             catalog: self.catalog,
             doors: Doors {
-                store: Store::new(Arc::new(dynamo), sleeper.clone(), entropy.clone()),
+                store: store(Store::new(Arc::new(dynamo), sleeper.clone(), entropy.clone())),
                 deadline: self.deadline,
-                clock: clock.clone(),
-                lease: lease.clone(),
+                clock,
+                lease,
                 sleeper: sleeper.clone(),
                 entropy: entropy.clone(),
             },

@@ -16,8 +16,8 @@ use super::referee::{Line, Period, Segment, bill, figure, money, total};
 use super::script::{
     CHANGED, DAYS, HOURS, REFUND_CENTS, RESOURCES, SCALE, end, instant, plan_change, reported_at, start, uninstall,
 };
+use super::site::Site;
 use super::vercel::{InterimRow, InvoiceRow, ItemRow, PeriodRow, State, cents, lines, number};
-use crate::local::Local;
 
 /// The most pages of any part of the collection that are read.
 const PAGES_MAX: usize = 50;
@@ -39,10 +39,10 @@ pub(super) struct Books {
 
 impl Books {
     /// Reads all entries.
-    pub(super) async fn of(local: &Local, installation: &str) -> anyhow::Result<Self> {
+    pub(super) async fn of(site: &Site, installation: &str) -> anyhow::Result<Self> {
         let id = InstallationId::new(installation)?;
         let mut entries: Vec<Entry> = Vec::new();
-        for raw in local.bare.query(&keys::collection(&id), "J#", PAGES_MAX).await? {
+        for raw in site.bare.query(&keys::collection(&id), "J#", PAGES_MAX).await? {
             entries.push(raw.decode::<LedgerEntry>()?.item.entry);
         }
         let side = |side: Side| -> i128 {
@@ -59,26 +59,26 @@ impl Books {
 }
 
 /// Whether the ledger has an entry.
-pub(super) async fn is_booked(local: &Local, installation: &str, entry: &str) -> anyhow::Result<bool> {
+pub(super) async fn is_booked(site: &Site, installation: &str, entry: &str) -> anyhow::Result<bool> {
     let id = InstallationId::new(installation)?;
-    Ok(local.bare.get::<LedgerEntry>(&LedgerEntry::key_of(&id, entry)).await?.is_some())
+    Ok(site.bare.get::<LedgerEntry>(&LedgerEntry::key_of(&id, entry)).await?.is_some())
 }
 
 /// Whether nothing is owed any more, to anybody.
-pub(super) async fn settled(local: &Local, installation: &str) -> anyhow::Result<Result<(), String>> {
+pub(super) async fn settled(site: &Site, installation: &str) -> anyhow::Result<Result<(), String>> {
     let id = InstallationId::new(installation)?;
     let collection = keys::collection(&id);
     for (prefix, what) in GONE {
-        let left = local.bare.query(&collection, prefix, PAGES_MAX).await?;
+        let left = site.bare.query(&collection, prefix, PAGES_MAX).await?;
         if let Some(first) = left.first() {
             return Ok(Err(format!("{} {what} are left, such as {}", left.len(), first.key.sk)));
         }
     }
-    let resources = local.provisioner.resources();
+    let resources = site.provisioner.resources();
     if resources > 0 {
         return Ok(Err(format!("{resources} resources are left at the provisioner")));
     }
-    let stored = local.bare.get::<Installation>(&Installation::key_of(&id)).await?;
+    let stored = site.bare.get::<Installation>(&Installation::key_of(&id)).await?;
     let status = stored.map(|stored| stored.status);
     if status != Some(InstallationStatus::Finalized) {
         return Ok(Err(format!("our installation is {status:?}, not finalized")));

@@ -16,6 +16,7 @@ pub mod referee;
 pub mod repeats;
 mod requests;
 pub mod script;
+pub mod site;
 pub mod statement;
 pub mod usage_csv;
 mod vercel;
@@ -34,13 +35,12 @@ use tradepost_store::{FaultKind, FaultPlan};
 use crate::canaries::Canaries;
 use crate::local::{self, Local};
 use audit::{Books, Judge};
-use browser::Browser;
-use partner::Partner;
 use play::Play;
 use readings::Reading;
 use repeats::Repeats;
 use requests::{CODES, INVOICES, Requests};
 use script::Doing;
+pub use site::Site;
 pub use statement::{Act, Faults, Report};
 use vercel::State;
 
@@ -152,26 +152,38 @@ async fn month(
     }
     local.register(if options.repeat { SENDS } else { 1 }).await?;
     arm(local, &options.faults).await?;
-    let (http, clock) = (local.http.clone(), local.simulator.clock());
-    let partner =
-        Partner::new(http.clone(), &local.provider_url, clock, options.seed, canaries.clone(), repeats.clone())?;
-    let browser = Browser { http, canaries: canaries.clone(), repeats: repeats.clone() };
-    let (installation, resources, differences) = (String::new(), Vec::new(), Vec::new());
-    let mut play = Play { local, partner, browser, readings, installation, resources, differences };
+    let site = Site::of(local);
+    let mut play = Play::new(&site, options.seed, readings, canaries, repeats.as_ref())?;
     let acts = acts(&mut play, watch).await?;
     let requests = Requests::of(&local.control).await?;
     let faults = injected(local, &requests).await?;
+    play.differences.extend(repeats.iter().flat_map(Repeats::named));
+    if options.faults.is_empty() && is_whole {
+        play.differences.extend(requests.pushes_missing());
+    }
+    let mut report = judged(play, acts, options.seed).await?;
+    report.repeats = repeats.map(|repeats| repeats.counts());
+    report.faults = faults;
+    Ok(report)
+}
 
-    let state = State::of(&local.control, &play.installation).await?;
-    let books = Books::of(local, &play.installation).await?;
-    let (resources, mut differences) = (play.resources, play.differences);
-    differences.extend(repeats.iter().flat_map(Repeats::named));
+/// Plays the month on a site where the provider is registered at the simulator. Hours without a push are no difference,
+/// since parts of the site may be down for a while; everything else is judged as ever.
+pub async fn run_on(site: &Site, seed: u64, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> anyhow::Result<Report> {
+    let readings = readings::drawn(seed);
+    let mut play = Play::new(site, seed, &readings, &Canaries::default(), None)?;
+    let acts = acts(&mut play, watch).await?;
+    judged(play, acts, seed).await
+}
+
+/// Judges a month that is over.
+async fn judged(play: Play<'_>, acts: Vec<Act>, seed: u64) -> anyhow::Result<Report> {
+    let Play { site, readings, installation, resources, differences, .. } = play;
+    let state = State::of(&site.control, &installation).await?;
+    let books = Books::of(site, &installation).await?;
     let judge = Judge { state: &state, books: &books, readings, resources: &resources, differences };
     let mut differences = judge.judge();
-    if options.faults.is_empty() && is_whole {
-        differences.extend(requests.pushes_missing());
-    }
-    if let Err(why) = audit::settled(local, &play.installation).await? {
+    if let Err(why) = audit::settled(site, &installation).await? {
         differences.push(why);
     }
     let mut told = BTreeSet::new();
@@ -183,18 +195,18 @@ async fn month(
         invoices: statement::invoices(&state, &resources),
         ledger: statement::ledger(&books),
         refunds: statement::refunds(&state),
-        repeats: repeats.map(|repeats| repeats.counts()),
-        seed: options.seed,
+        repeats: None,
+        seed,
         usage: audit::usage(readings),
         vercel: statement::vercel(&state),
         differences,
-        faults,
+        faults: Faults::default(),
     })
 }
 
 /// Makes every step that is not done, and tells every act.
 async fn acts(play: &mut Play<'_>, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> anyhow::Result<Vec<Act>> {
-    let now = play.local.control.now().await?;
+    let now = play.site.control.now().await?;
     let steps = script::steps();
     let mut acts: Vec<Act> = Vec::new();
     for (done, step) in steps.iter().enumerate() {

@@ -1,7 +1,6 @@
 //! The demo's partner system: signed calls to the provider, each with a derived `webhook-id`, repeated as a good partner
 //! would after 409, 429, 5xx or no answer at all.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,14 +9,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use secrecy::SecretString;
 use serde_json::Value;
-use tradepost_marketplace::doors::{Clock, Sleeper, SystemSleeper};
+use tradepost_marketplace::doors::{Sleeper, SystemSleeper};
 use tradepost_marketplace::http_door::HttpDoor;
 use tradepost_provider::signing::{ID_HEADER, KEY_ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
 use tradepost_provider::state::keys::hex;
 
 use super::repeats::{Repeats, differing};
+use super::site::Site;
 use crate::canaries::Canaries;
-use crate::control::{is_passing, pause};
+use crate::control::{Control, is_passing, pause};
 use crate::development;
 
 /// How long one call may take.
@@ -29,9 +29,10 @@ const SHOWN_BYTES: usize = 400;
 
 /// A partner system with the development key.
 pub(super) struct Partner {
-    pub(super) http: HttpDoor,
-    pub(super) base: String,
-    pub(super) clock: Arc<dyn Clock>,
+    http: HttpDoor,
+    base: String,
+    /// Says what time it is.
+    control: Control,
     secret: SigningSecret,
     ids: hmac::Key,
     canaries: Canaries,
@@ -40,17 +41,11 @@ pub(super) struct Partner {
 }
 
 impl Partner {
-    pub(super) fn new(
-        http: HttpDoor,
-        base: &str,
-        clock: Arc<dyn Clock>,
-        seed: u64,
-        canaries: Canaries,
-        repeats: Option<Repeats>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(site: &Site, seed: u64, canaries: Canaries, repeats: Option<Repeats>) -> anyhow::Result<Self> {
         let secret = SigningSecret::parse("the partner's secret", &SecretString::from(development::PARTNER_SECRET))?;
         let ids = hmac::Key::new(hmac::HMAC_SHA256, format!("tradepost demo partner, seed {seed}").as_bytes());
-        Ok(Self { http, base: base.to_owned(), clock, secret, ids, canaries, repeats })
+        let Site { provider_url, control, http, .. } = site.clone();
+        Ok(Self { http, base: provider_url, control, secret, ids, canaries, repeats })
     }
 
     /// Makes a call until it is answered for good, and gives the body of the answer. `step` names the call: the same
@@ -68,7 +63,7 @@ impl Partner {
         let body = Bytes::from(body.to_string());
         let mut last = String::new();
         for made in 1..=TRIES_MAX {
-            let request = self.signed(&id, path, &body)?;
+            let request = self.signed(&id, path, &body).await?;
             match self.http.send(request.clone(), TIMEOUT).await {
                 Ok(response) if response.status().is_success() => {
                     self.again(request, path, &response).await;
@@ -83,8 +78,8 @@ impl Partner {
         bail!("POST {path} ({step}) did not go through in {TRIES_MAX} tries; the last one: {last}")
     }
 
-    fn signed(&self, id: &str, path: &str, body: &Bytes) -> anyhow::Result<Request<Bytes>> {
-        let now = self.clock.now();
+    async fn signed(&self, id: &str, path: &str, body: &Bytes) -> anyhow::Result<Request<Bytes>> {
+        let now = self.control.now().await?;
         let signature = sign(&self.secret, id, now, body);
         self.canaries.tell(&signature);
         Request::builder()

@@ -16,13 +16,15 @@ use super::browser::{Browser, SignOn};
 use super::partner::Partner;
 use super::readings::{Reading, decimal};
 use super::referee::money;
+use super::repeats::Repeats;
 use super::script::{
     CHANGED, Doing, GRACE_HOURS, PRODUCT, REFUND_CENTS, REFUND_REASON, RENAMED, RESOURCES, ROTATED, SCALE, Step,
     instant,
 };
+use super::site::Site;
 use super::vercel::State;
+use crate::canaries::Canaries;
 use crate::control::Control;
-use crate::local::Local;
 
 /// The most readings of one batch: it stays well below 350 KiB.
 const BATCH_READINGS_MAX: usize = 1_000;
@@ -33,9 +35,9 @@ const WAIT_STEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// The month being played.
 pub(super) struct Play<'a> {
-    pub(super) local: &'a Local,
-    pub(super) partner: Partner,
-    pub(super) browser: Browser,
+    pub(super) site: &'a Site,
+    partner: Partner,
+    browser: Browser,
     pub(super) readings: &'a [Reading],
     /// Set by the install.
     pub(super) installation: String,
@@ -67,9 +69,23 @@ struct Taken {
     refused: Vec<Value>,
 }
 
-impl Play<'_> {
+impl<'a> Play<'a> {
+    /// Nothing has happened yet.
+    pub(super) fn new(
+        site: &'a Site,
+        seed: u64,
+        readings: &'a [Reading],
+        canaries: &Canaries,
+        repeats: Option<&Repeats>,
+    ) -> anyhow::Result<Self> {
+        let partner = Partner::new(site, seed, canaries.clone(), repeats.cloned())?;
+        let browser = Browser { http: site.http.clone(), canaries: canaries.clone(), repeats: repeats.cloned() };
+        let (installation, resources, differences) = (String::new(), Vec::new(), Vec::new());
+        Ok(Self { site, partner, browser, readings, installation, resources, differences })
+    }
+
     fn control(&self) -> &Control {
-        &self.local.control
+        &self.site.control
     }
 
     async fn state(&self) -> anyhow::Result<State> {
@@ -125,7 +141,7 @@ impl Play<'_> {
             }
             Doing::FinalInvoiced => return Ok(is_invoiced(&self.state().await?, true)),
             Doing::Finalized => return self.finalized().await,
-            Doing::Settled => return audit::settled(self.local, &self.installation).await,
+            Doing::Settled => return audit::settled(self.site, &self.installation).await,
         }
         Ok(Ok(()))
     }
@@ -188,10 +204,10 @@ impl Play<'_> {
     async fn versions(&self) -> anyhow::Result<Result<usize, String>> {
         let resource = self.resource(ROTATED)?;
         let id = ResourceId::new(resource)?;
-        let live = self.local.provisioner.live_versions(&id);
+        let live = self.site.provisioner.live_versions(&id);
         let Some(newest) = live.last() else { return Ok(Err("the provisioner has no secrets of it".to_owned())) };
         let state = self.state().await?;
-        for (name, value) in self.local.provisioner.secrets(&id, *newest) {
+        for (name, value) in self.site.provisioner.secrets(&id, *newest) {
             let sha256 = hex(digest(&SHA256, value.as_bytes()).as_ref());
             let held = state.secrets.iter().find(|row| row.resource_id == resource && row.name == name);
             if held.is_none_or(|row| row.sha256 != sha256) {
@@ -227,7 +243,7 @@ impl Play<'_> {
             let body = json!({ "installationId": self.installation, "params": { "resource_id": self.resource(0)? } });
             let key = format!("demo/sign-on/{n}");
             let Link { url } = self.control().act("POST", "/_sim/sso", Some(&key), &body).await?.read()?;
-            match self.browser.open(&url, &self.local.provider_url).await? {
+            match self.browser.open(&url, &self.site.provider_url).await? {
                 SignOn::Again(status) => last = status.to_string(),
                 SignOn::Page(page) => {
                     let missing =
@@ -256,7 +272,7 @@ impl Play<'_> {
             return Ok(Err(format!("the invoice is {}, not paid", invoice.state)));
         }
         let id = invoice.external_id.clone().unwrap_or_default();
-        let booked = audit::is_booked(self.local, &self.installation, &format!("paid-{id}")).await?;
+        let booked = audit::is_booked(self.site, &self.installation, &format!("paid-{id}")).await?;
         Ok(if booked { Ok(()) } else { Err(format!("the payment of {id} is not in the ledger")) })
     }
 
@@ -277,7 +293,7 @@ impl Play<'_> {
             return Ok(Err(format!("{total} of the invoice is refunded, and it is {}", invoice.state)));
         }
         let id = invoice.external_id.clone().unwrap_or_default();
-        let booked = audit::is_booked(self.local, &self.installation, &format!("refunded-{id}-0")).await?;
+        let booked = audit::is_booked(self.site, &self.installation, &format!("refunded-{id}-0")).await?;
         Ok(if booked { Ok(()) } else { Err(format!("the refund of {id} is not in the ledger")) })
     }
 

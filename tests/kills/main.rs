@@ -8,6 +8,7 @@
 //! partner system and the provisioner. `TRADEPOST_KILLS_SEED` plays another seed; the seed is printed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the seed and the kills are told")]
 
 mod front;
 mod plan;
@@ -123,7 +124,7 @@ fn a_month_with_twenty_kills_balances() {
         bare: table(&processes.url(Name::Store)),
         provisioner: front.provisioner.clone(),
     };
-    let killer = thread::spawn({
+    let reaper = thread::spawn({
         let processes = processes.clone();
         move || kill_all(&processes, &plan, &lines)
     });
@@ -140,7 +141,7 @@ fn a_month_with_twenty_kills_balances() {
     let counts = processes.counts();
     let report = report.unwrap_or_else(|error| panic!("{error:#}\n{processes}"));
     processes.stop_all();
-    let killed = killer.join().unwrap();
+    let killed = reaper.join().unwrap();
     let (kills, cut_off) = (killed.len(), front.cut_off());
     println!("{kills} kills, {cut_off} of a function in the middle of a request: {killed:?}");
     println!("{} processes; requests served: {:?}", counts.started, counts.served);

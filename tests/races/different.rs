@@ -94,7 +94,9 @@ async fn play(
         world.sweep().await;
     }
     let mut end = End::of(&world).await;
-    untold.iter().for_each(|part| end.leave_out(part));
+    for part in untold {
+        end.leave_out(part);
+    }
     world.close().await;
     Met { statuses, end }
 }

@@ -13,10 +13,10 @@ const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// What `CloudWatch` is told of one alarm.
 #[derive(Debug)]
-struct Alarm {
+pub(super) struct Alarm {
     metric: String,
     statistic: String,
-    threshold: i64,
+    pub(super) threshold: i64,
     /// Of so many periods …
     periods: usize,
     /// … so many must be over the threshold.
@@ -25,7 +25,7 @@ struct Alarm {
 
 impl Alarm {
     /// The alarm of this name in the template.
-    fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         let (_, section) = TEMPLATE.split_once(&format!("\n  {name}:\n")).unwrap_or_else(|| panic!("no {name}"));
         let section = section.split("\n\n").next().unwrap();
         let value = |key: &str| {
@@ -60,7 +60,7 @@ impl Alarm {
 }
 
 /// A metric's values in a route's lines, in order.
-fn values(lines: &[Value], metric: &str) -> Vec<i64> {
+pub(super) fn values(lines: &[Value], metric: &str) -> Vec<i64> {
     let named = |line: &&Value| {
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
         metrics.is_some_and(|metrics| metrics.iter().any(|definition| definition["Name"] == metric))

@@ -184,6 +184,8 @@ async fn a_run_of_the_scheduler_tells_what_it_did_and_its_metrics() {
             ("push.failed", json!(0)),
             ("push.lag_seconds", json!(0)),
             ("PushLagSeconds", json!(0)),
+            ("push.days_lost", json!(0)),
+            ("PushDaysLost", json!(0)),
         ]
     };
     has(&idle, &[&metric[..], &tick(0, 0)].concat());

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod fields;
+mod outage;
 #[cfg(feature = "otel")]
 mod traces;
 #[path = "../world/mod.rs"]

@@ -209,22 +209,27 @@ impl World {
             repeats,
             closed,
         };
-        let crons: Vec<Value> =
-            setup.crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
-        let registered = world.control(
-            "POST",
-            "/_sim/partner",
-            json!({
-                "baseUrl": world.url,
-                "clientId": development::CLIENT_ID,
-                "clientSecret": development::CLIENT_SECRET,
-                "cronSecret": development::CRON_SECRET,
-                "crons": crons,
-                "repeat": if setup.everything_twice { 2 } else { 1 },
-            }),
-        );
-        registered.await.expect(200);
+        world.register(setup.crons, if setup.everything_twice { 2 } else { 1 }).await;
         world
+    }
+
+    /// From now on Vercel's scheduler calls these.
+    pub async fn schedule(&self, crons: &[(&str, &str)]) {
+        self.register(crons, 1).await;
+    }
+
+    async fn register(&self, crons: &[(&str, &str)], repeat: u32) {
+        let crons: Vec<Value> =
+            crons.iter().map(|(path, schedule)| json!({ "path": path, "schedule": schedule })).collect();
+        let body = json!({
+            "baseUrl": self.url,
+            "clientId": development::CLIENT_ID,
+            "clientSecret": development::CLIENT_SECRET,
+            "cronSecret": development::CRON_SECRET,
+            "crons": crons,
+            "repeat": repeat,
+        });
+        self.control("POST", "/_sim/partner", body).await.expect(200);
     }
 
     /// What each function may do with the table.

@@ -45,12 +45,12 @@ impl Books {
         for raw in site.bare.query(&keys::collection(&id), "J#", PAGES_MAX).await? {
             entries.push(raw.decode::<LedgerEntry>()?.item.entry);
         }
-        let side = |side: Side| -> i128 {
+        let sum = |side: Side| -> i128 {
             let postings = entries.iter().flat_map(Entry::postings).filter(|posting| posting.side == side);
             postings.map(|posting| i128::from(posting.amount.cents())).sum()
         };
         let balances = Balances::of(&entries).context("the ledger")?;
-        Ok(Self { balances, entries: entries.len(), debits: side(Side::Debit), credits: side(Side::Credit) })
+        Ok(Self { balances, entries: entries.len(), debits: sum(Side::Debit), credits: sum(Side::Credit) })
     }
 
     pub(super) fn debit(&self, account: Account) -> i128 {

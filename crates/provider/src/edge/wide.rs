@@ -102,6 +102,8 @@ fields! {
     PushFailed = "push.failed",
     /// How old the figures are that Vercel has of the installation furthest behind; 0 if none is late.
     PushLagSeconds = "push.lag_seconds",
+    /// Days whose last figures Vercel does not take any more, or refused.
+    PushDaysLost = "push.days_lost",
     /// Lanes that were due.
     SweepLanesDue = "sweep.lanes_due",
     /// Lanes that somebody else was delivering.
@@ -146,6 +148,7 @@ impl Field {
     pub const fn metric(self) -> Option<Metric> {
         match self {
             Self::PushLagSeconds => Some(Metric { name: "PushLagSeconds", unit: "Seconds" }),
+            Self::PushDaysLost => Some(Metric { name: "PushDaysLost", unit: "Count" }),
             Self::OutboxAgeSeconds => Some(Metric { name: "OutboxAgeSeconds", unit: "Seconds" }),
             Self::DeadLetters => Some(Metric { name: "DeadLetters", unit: "Count" }),
             _ => None,

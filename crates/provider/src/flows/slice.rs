@@ -61,9 +61,19 @@ impl Slice {
 
     /// What a period costs as of `at`.
     pub(crate) fn bill(&self, catalog: &Catalog, period: Period, at: Timestamp) -> Result<Bill, PricingError> {
+        self.bill_of(catalog, period, at, &self.totals_of(period))
+    }
+
+    /// What it costs by these totals: those of a closed period lie elsewhere.
+    pub(crate) fn bill_of(
+        &self,
+        catalog: &Catalog,
+        period: Period,
+        at: Timestamp,
+        totals: &[Metered<'_>],
+    ) -> Result<Bill, PricingError> {
         let whole = self.installation.schedule().containing(period.start);
-        let (resources, totals) = (self.billed(), self.totals_of(period));
-        pricing::bill(&BillInput { catalog, period, whole, at, resources: &resources, metered: &totals })
+        pricing::bill(&BillInput { catalog, period, whole, at, resources: &self.billed(), metered: totals })
     }
 
     /// The resources that can be metered, by id.

@@ -42,6 +42,11 @@ impl MeterTotal {
         let prefix = if closed { "A" } else { "S#2" };
         keys::within(installation, format!("{prefix}#{period_start}#{resource}#{segment}#{meter}"))
     }
+
+    /// Where those of a closed period lie.
+    pub fn closed_prefix(period_start: Timestamp) -> String {
+        format!("A#{period_start}#")
+    }
 }
 
 impl Record for MeterTotal {

@@ -8,8 +8,9 @@
 //! success removes.
 //!
 //! The newest timestamp replaces all, so a repeat after a crash is harmless. After midnight and after a
-//! period's end the final figures of the day or period go first, until they are accepted; Vercel takes them
-//! for 24 h.
+//! period's end the final figures of the day or period go first, until they are accepted, also those of a period that
+//! was closed meanwhile; Vercel takes them for 24 h. What came later is lost to the customer's chart: told as an error,
+//! and counted ([`Field::PushDaysLost`]).
 
 mod push;
 
@@ -23,7 +24,7 @@ use tradepost_store::{Stored, Write};
 
 use crate::caller;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, Field, note};
+use crate::edge::layer::{self, Field, count, note};
 use crate::flows::committed;
 use crate::provider::{Deadline, Provider};
 use crate::state::{Serving, ShardCheckpoint, keys};
@@ -87,6 +88,8 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
     note(Field::PushInstallations, report.pushed);
     note(Field::PushFailed, report.failed);
     note(Field::PushLagSeconds, late.max(0));
+    // So that a tick that lost none says 0.
+    count(Field::PushDaysLost, 0);
     Ok(Json(report))
 }
 

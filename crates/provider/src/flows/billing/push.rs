@@ -6,16 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::{Client, ClientError};
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::{Billing, BillingData, InvalidBillingData, Period};
-use tradepost_store::Write;
+use tradepost_store::{StoreError, Write};
 
 use crate::catalog::Catalog;
 use crate::edge::ApiError;
+use crate::edge::layer::{Field, count};
+use crate::flows::invoices::closed_totals;
 use crate::flows::slice::{self, Slice};
 use crate::flows::{OpenToken, committed};
 use crate::period;
-use crate::pricing::{self, PricingError};
+use crate::pricing::{self, Metered, PricingError};
 use crate::provider::{Deadline, Provider};
-use crate::state::PushFailed;
+use crate::state::{Installation, PushFailed};
 
 /// How long Vercel takes final figures (spec A.13: `eod` and `period.end` are at most 24 h old).
 const FINAL_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -45,10 +47,14 @@ pub(super) async fn one(
     if slice.resources.is_empty() {
         return Ok(Pushed::Nothing);
     }
-    let mut finals = finals(&slice, since, now);
+    let Finals { mut owed, lost } = Finals::of(&slice, since, now);
+    for day_end in &lost {
+        tracing::error!(installation.id = %id, push.day_end = %day_end, "a day's last figures came too late");
+    }
+    count(Field::PushDaysLost, u32::try_from(lost.len()).unwrap_or(u32::MAX));
     let token = OpenToken::of(provider, &slice.installation, deadline).await?;
-    let push = Push { catalog: provider.catalog()?, vercel: provider.vercel()?, slice: &slice, token };
-    let result = push.send_all(&mut finals, now).await;
+    let push = Push { provider, catalog: provider.catalog()?, vercel: provider.vercel()?, slice: &slice, token };
+    let result = push.send_all(&mut owed, now).await;
     let Err(error) = result else {
         if let Some(failed) = &slice.push_failed {
             let key = PushFailed::key_of(id);
@@ -65,7 +71,7 @@ pub(super) async fn one(
         since: earlier.map_or(now, |failed| failed.since),
         accepted_at: Some(accepted_at),
         attempts: earlier.map_or(0, |failed| failed.attempts) + 1,
-        days_owed: finals.into_iter().collect(),
+        days_owed: owed.into_iter().collect(),
         reason: error.to_string(),
     };
     let write = match earlier {
@@ -84,6 +90,8 @@ enum PushError {
     Pricing(#[from] PricingError),
     #[error(transparent)]
     Data(#[from] InvalidBillingData),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl PushError {
@@ -92,28 +100,53 @@ impl PushError {
         match self {
             Self::Vercel(error) => matches!(error.status(), Some(400 | 422)),
             Self::Data(_) => true,
-            Self::Pricing(_) => false,
+            Self::Pricing(_) | Self::Store(_) => false,
         }
     }
 }
 
-/// The ends of days and periods since the last push whose figures are final and still taken.
-fn finals(slice: &Slice, since: Timestamp, now: Timestamp) -> BTreeSet<Timestamp> {
-    let periods = slice.installation.open_periods(now);
-    let ends = periods.iter().map(|period| period.end);
-    let day_ends =
-        std::iter::successors(Some(period::end_of_usage_day(since)), |end| Some(period::end_of_usage_day(*end)));
-    let days = day_ends.take_while(|end| *end <= now).take(32);
-    let fresh = ends.chain(days).filter(|end| *end > since && *end <= now);
-    let owed = slice.push_failed.iter().flat_map(|failed| failed.days_owed.iter().copied());
-    let taken = |end: &Timestamp| now.duration_since(*end) < FINAL_FOR;
-    let all: BTreeSet<Timestamp> = fresh.chain(owed).filter(taken).collect();
-    let skip = all.len().saturating_sub(FINALS_MAX);
-    all.into_iter().skip(skip).collect()
+/// The ends of days and periods whose figures have become final since the last push, or were owed before.
+struct Finals {
+    /// Those that Vercel still takes.
+    owed: BTreeSet<Timestamp>,
+    /// Those for which it is too late: gaps in what the customer watches. What charges is not touched.
+    lost: BTreeSet<Timestamp>,
+}
+
+impl Finals {
+    fn of(slice: &Slice, since: Timestamp, now: Timestamp) -> Self {
+        let installation = &slice.installation;
+        let periods = installation.open_periods(now);
+        let ends = periods.iter().map(|period| period.end);
+        let day_ends =
+            std::iter::successors(Some(period::end_of_usage_day(since)), |end| Some(period::end_of_usage_day(*end)));
+        let days = day_ends.take_while(|end| *end <= now).take(32);
+        let fresh = ends.chain(days).filter(|end| *end > since && *end <= now);
+        let owed = slice.push_failed.iter().flat_map(|failed| failed.days_owed.iter().copied());
+        let all: BTreeSet<Timestamp> =
+            fresh.chain(owed).filter(|end| period_of(installation, just_before(*end)).is_some()).collect();
+        let (mut owed, mut lost): (BTreeSet<_>, BTreeSet<_>) =
+            all.into_iter().partition(|end| now.duration_since(*end) < FINAL_FOR);
+        while owed.len() > FINALS_MAX {
+            lost.extend(owed.pop_first());
+        }
+        Self { owed, lost }
+    }
+}
+
+fn just_before(end: Timestamp) -> Timestamp {
+    end.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(end)
+}
+
+/// The period that counts at `at`. One that was closed meanwhile is shown to its end all the same, to who is still there.
+fn period_of(installation: &Installation, at: Timestamp) -> Option<Period> {
+    let closed = || installation.closed_periods.iter().find(|period| period.contains(at)).copied();
+    installation.period_at(at).or_else(|| closed().filter(|_| installation.is_active()))
 }
 
 /// The push of one installation.
 struct Push<'a> {
+    provider: &'a Provider,
     catalog: &'a Catalog,
     vercel: &'a Client,
     slice: &'a Slice,
@@ -126,11 +159,12 @@ impl Push<'_> {
         let ahead = i64::try_from(finals.len()).unwrap_or(0);
         let mut stamp = now.saturating_sub(SignedDuration::from_millis(ahead)).unwrap_or(now);
         while let Some(end) = finals.first().copied() {
-            let at = end.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(end);
-            if let Some(period) = self.slice.installation.period_at(at) {
+            let at = just_before(end);
+            if let Some(period) = period_of(&self.slice.installation, at) {
                 match self.send(period, at, stamp).await {
                     // For good: it must not keep the figures of now.
                     Err(error) if error.is_for_good() => {
+                        count(Field::PushDaysLost, 1);
                         tracing::error!(error.cause = %error, "final figures were refused");
                     }
                     sent => sent?,
@@ -148,7 +182,20 @@ impl Push<'_> {
     /// The figures of one period as of `at`.
     async fn send(&self, period: Period, at: Timestamp, timestamp: Timestamp) -> Result<(), PushError> {
         let installation = &self.slice.installation;
-        let bill = self.slice.bill(self.catalog, period, at)?;
+        let is_closed = period.start < installation.period_start;
+        let bill = if is_closed {
+            let moved = closed_totals(self.provider, &installation.id, period.start).await?;
+            let mut totals: Vec<_> = moved.iter().map(slice::metered).collect();
+            let is_moved = |it: &Metered<'_>| {
+                moved.iter().any(|other| {
+                    (&other.resource, other.segment, other.meter.as_str()) == (it.resource, it.segment, it.meter)
+                })
+            };
+            totals.extend(self.slice.totals_of(period).into_iter().filter(|total| !is_moved(total)));
+            self.slice.bill_of(self.catalog, period, at, &totals)?
+        } else {
+            self.slice.bill(self.catalog, period, at)?
+        };
         let is_oldest = period.start == installation.period_start;
         let carried = if is_oldest { installation.carried_for_pricing() } else { Vec::new() };
         let settled = pricing::settle(&bill, &carried, false)?;

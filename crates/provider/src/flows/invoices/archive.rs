@@ -1,17 +1,21 @@
 //! Totals of closed periods leave the slice: they lie under `A#` from then on, where late readings find
 //! them. Done at the next close, and before the first late reading; in batches, each resumable.
 
-use tradepost_store::Write;
+use jiff::Timestamp;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::{StoreError, Write};
 
 use crate::edge::ApiError;
 use crate::flows::committed;
 use crate::flows::slice::Slice;
 use crate::metering::READING_AGE_MAX;
 use crate::provider::Provider;
-use crate::state::{MeterTotal, ResourceState};
+use crate::state::{MeterTotal, ResourceState, keys};
 
 /// How many totals one transaction moves: two writes each, 100 in all.
 const MOVES_MAX: usize = 45;
+/// How many pages of a closed period's totals are read: as many as a slice may have.
+const PAGES_MAX: usize = 64;
 
 /// Moves what belongs to closed periods, and forgets resources deleted long ago. True if it did anything:
 /// then the slice is to be read again.
@@ -32,6 +36,16 @@ pub(crate) async fn archive(provider: &Provider, slice: &Slice) -> Result<bool, 
     }
     let forgotten = forget(provider, slice).await?;
     Ok(!closed.is_empty() || forgotten)
+}
+
+/// The totals of a closed period.
+pub(crate) async fn totals(
+    provider: &Provider,
+    id: &InstallationId,
+    start: Timestamp,
+) -> Result<Vec<MeterTotal>, StoreError> {
+    let raws = provider.store.query(&keys::collection(id), &MeterTotal::closed_prefix(start), PAGES_MAX).await?;
+    raws.iter().map(|raw| Ok(raw.decode::<MeterTotal>()?.item)).collect()
 }
 
 /// A deleted resource stays as long as readings of it may still come, and its period is open.

@@ -35,7 +35,7 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
 }
 
 /// Whether the token is good for nothing else either.
-async fn is_gone(provider: &Provider, token: &OpenToken) -> Result<bool, ApiError> {
+pub(super) async fn is_gone(provider: &Provider, token: &OpenToken) -> Result<bool, ApiError> {
     Ok(match provider.vercel()?.account(&token.call()).await {
         Ok(_) => false,
         Err(error) => matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403 | 404)),

@@ -30,7 +30,7 @@ use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-pub(crate) use archive::archive;
+pub(crate) use archive::{archive, totals as closed_totals};
 
 use crate::caller;
 use crate::edge::error::Problem;

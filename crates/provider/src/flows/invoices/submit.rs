@@ -3,6 +3,9 @@
 //! If the answer is lost, the client repeats with the same `externalId`; a 409 then says "already there" or
 //! "already billed" and nothing of which: the invoice is unknown, the effect stays, and Vercel's webhook,
 //! which carries our id, settles it, or a partner system does (`invoice.settle`). After a day it is an `error`.
+//!
+//! A final invoice has 24 h from the uninstall: while Vercel is down it is tried every ten minutes. Should Vercel have
+//! finalized the installation meanwhile, it is a dead letter and an `error` that says what was lost.
 
 use jiff::SignedDuration;
 use tradepost_marketplace::client::ClientError;
@@ -11,15 +14,20 @@ use tradepost_marketplace::wire::{InvoiceRequest, Period, TestInvoice};
 use tradepost_store::{Stored, Write};
 
 use super::book::{Seen, book};
+use super::finalize::is_gone;
 use super::lines;
 use crate::edge::ApiError;
 use crate::flows::{self, OpenToken};
 use crate::outbox::Outcome;
 use crate::provider::{Deadline, Provider};
-use crate::state::{InvoicePhase, InvoiceRecord};
+use crate::state::{Installation, InvoicePhase, InvoiceRecord};
 
 /// How often an unknown invoice is looked at.
 const UNKNOWN_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// How often a final invoice is tried that does not get through.
+const FINAL_WAIT: SignedDuration = SignedDuration::from_mins(10);
+/// How long after the uninstall Vercel takes one.
+const FINAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// After how long an unknown invoice is an error.
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
@@ -62,8 +70,18 @@ pub(crate) async fn deliver(
         Err(ClientError::MaybeDuplicate(_)) => unknown(stored),
         // A first try of ours that is refused as a duplicate: an earlier life of this effect got through.
         Err(ClientError::Rejected(refusal)) if refusal.status == 409 => unknown(stored),
+        Err(error) if stored.is_final && is_too_late(provider, &installation, &token, &error).await? => {
+            tracing::error!(invoice.id = %stored.external_id, invoice.total = %stored.total, "a final invoice came too late");
+            stored.item.phase = InvoicePhase::Rejected;
+            let writes = vec![Write::replace(&stored.item, stored.version)?];
+            Ok(Outcome::Dead { reason: "installation_finalized".to_owned(), writes })
+        }
         Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403)) => {
-            Ok(Outcome::of(&error))
+            Ok(match Outcome::of(&error) {
+                // Its 24 h are running.
+                Outcome::Later { reason, .. } if stored.is_final => Outcome::Later { reason, after: Some(FINAL_WAIT) },
+                outcome => outcome,
+            })
         }
         Err(error) => {
             let reason = match &error {
@@ -74,6 +92,20 @@ pub(crate) async fn deliver(
             Ok(Outcome::Dead { reason, writes: vec![Write::replace(&stored.item, stored.version)?] })
         }
     }
+}
+
+/// Whether Vercel has finalized the installation without this invoice: 24 h after the uninstall it does (spec F), and
+/// then the token is good for nothing any more.
+async fn is_too_late(
+    provider: &Provider,
+    installation: &Installation,
+    token: &OpenToken,
+    error: &ClientError,
+) -> Result<bool, ApiError> {
+    let now = provider.clock.now();
+    let is_over = installation.uninstalled_at.is_some_and(|at| now.duration_since(at) >= FINAL_WITHIN);
+    let is_refused = matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403 | 404));
+    Ok(is_over && is_refused && is_gone(provider, token).await?)
 }
 
 /// Vercel has it: booked as issued.

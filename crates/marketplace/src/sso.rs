@@ -215,6 +215,12 @@ mod tests {
         let few = SsoParams::parse("code=c&state=&support=1").unwrap();
         assert!(few.state.is_none() && !few.support && few.url.is_none());
         assert!(SsoParams::parse(&format!("code=c{}", "&x=".repeat(PARAMETERS_MAX - 1))).is_ok());
+        for (name, most) in
+            [("code", CODE_BYTES_MAX), ("code=c&state", STATE_BYTES_MAX), ("code=c&pr", VALUE_BYTES_MAX)]
+        {
+            assert!(SsoParams::parse(&format!("{name}={}", "x".repeat(most))).is_ok(), "{name}");
+        }
+        assert!(SsoParams::parse(&format!("code=c&x={}", "x".repeat(QUERY_BYTES_MAX - 9))).is_ok());
     }
 
     #[test]

@@ -43,6 +43,55 @@ fn what_is_not_a_decimal_is_refused() {
 }
 
 #[test]
+fn amounts_are_added_and_taken_away_to_the_cent() {
+    let cents = Money::from_cents;
+    assert_eq!((cents(309) + cents(5)).cents(), 314);
+    assert_eq!((cents(309) - cents(400)).cents(), -91);
+    assert_eq!((-cents(309)).cents(), -309);
+    let mut sum = cents(7);
+    sum += cents(5);
+    assert_eq!((sum.cents(), [sum, cents(1), cents(-3)].into_iter().sum::<Money>().cents()), (12, 10));
+    assert_eq!(cents(i64::MAX).checked_add(cents(1)), None);
+    assert_eq!(cents(1).checked_add(cents(2)), Some(cents(3)));
+    assert_eq!((cents(-1).is_negative(), cents(0).is_negative(), cents(1).is_negative()), (true, false, false));
+    let read: Money = serde_json::from_str("\"12.30\"").unwrap();
+    assert_eq!(
+        (read.cents(), format!("{read:?}"), format!("{:?}", -read)),
+        (1230, "Money(12.30)".to_owned(), "Money(-12.30)".to_owned())
+    );
+}
+
+#[test]
+fn an_amount_is_the_price_of_one() {
+    assert_eq!(Price::from_money(Money::from_cents(1_999)), Some(price("19.99")));
+    assert_eq!(Price::from_money(Money::from_cents(99_999_999)), Some(price("999999.99")));
+    assert_eq!(Price::from_money(Money::from_cents(100_000_000)), None);
+    assert_eq!(Price::from_money(Money::from_cents(-1)), None);
+    assert_eq!(serde_json::from_str::<Price>("\"0.000025\"").unwrap(), price("0.000025"));
+}
+
+#[test]
+fn a_part_of_nothing_is_none_and_no_part_is_zero() {
+    assert_eq!(Quantity::ratio(0, 5), Some(Quantity::ZERO));
+    assert_eq!(Quantity::ratio(5, 5), Some(Quantity::ONE));
+    assert_eq!(Quantity::ratio(1, 3), Some(quantity("0.333333333")));
+    for (part, whole) in [(-1, 5), (1, 0), (0, 0), (1, -1)] {
+        assert_eq!(Quantity::ratio(part, whole), None, "{part} of {whole}");
+    }
+    assert_eq!(quantity("2").saturating_sub(quantity("0.5")), quantity("1.5"));
+    assert_eq!(quantity("2").saturating_sub(quantity("2")), Quantity::ZERO);
+    assert_eq!(quantity("2").saturating_sub(quantity("3")), Quantity::ZERO);
+}
+
+#[test]
+fn a_text_is_shown_as_it_came() {
+    let decimal: Decimal = serde_json::from_str("\"0.0100\"").unwrap();
+    assert_eq!((decimal.to_string(), format!("{decimal:?}")), ("0.0100".to_owned(), "Decimal(0.0100)".to_owned()));
+    let number: Number = serde_json::from_str("5e-7").unwrap();
+    assert_eq!((number.to_string(), format!("{number:?}")), ("5e-7".to_owned(), "Number(5e-7)".to_owned()));
+}
+
+#[test]
 fn a_negative_amount_cannot_be_sent() {
     assert!(serde_json::to_string(&Money::from_cents(-1)).is_err());
     assert_eq!(serde_json::to_string(&Money::from_cents(5)).unwrap(), "\"0.05\"");

@@ -25,6 +25,8 @@ async fn a_discovery_document_that_leads_astray_is_refused_for_its_own_reason() 
         ("keys on this machine", at("http://127.0.0.1/.well-known/jwks"), KeysError::KeysElsewhere),
         ("keys on this machine by name", at("https://localhost/.well-known/jwks"), KeysError::KeysElsewhere),
         ("keys for a user", at("https://u:p@marketplace.test/.well-known/jwks"), KeysError::KeysElsewhere),
+        ("keys for a user without a password", at("https://u@marketplace.test/jwks"), KeysError::KeysElsewhere),
+        ("keys for a password without a user", at("https://:p@marketplace.test/jwks"), KeysError::KeysElsewhere),
         ("the issuer as a user", at("https://marketplace.test@evil.test/jwks"), KeysError::KeysElsewhere),
         ("keys in a file", at("file:///etc/keys"), KeysError::KeysElsewhere),
         ("keys in the address", at("data:application/json,{}"), KeysError::KeysElsewhere),
@@ -98,6 +100,17 @@ async fn a_key_that_must_not_be_used_is_left_out() {
     let issuer = Issuer::new();
     *issuer.keys.lock().unwrap() = json!({"keys": [jwk(0, "k0")], "x": "x".repeat(64 * 1024)}).to_string();
     refused(&issuer, KeysError::TooLong, "too long").await;
+    // To the byte.
+    let padded = |bytes: usize| {
+        let short = json!({"keys": [jwk(0, "k0")], "x": ""}).to_string();
+        json!({"keys": [jwk(0, "k0")], "x": "x".repeat(bytes - short.len())}).to_string()
+    };
+    let issuer = Issuer::new();
+    *issuer.keys.lock().unwrap() = padded(64 * 1024);
+    assert!(verify(&issuer.verifier(), &sign(&user())).await.is_ok());
+    let issuer = Issuer::new();
+    *issuer.keys.lock().unwrap() = padded(64 * 1024 + 1);
+    refused(&issuer, KeysError::TooLong, "too long by one").await;
 }
 
 #[tokio::test]
@@ -116,6 +129,12 @@ async fn a_key_may_say_less_and_the_first_of_an_id_counts() {
     let issuer = Issuer::new();
     issuer.set_keys(&[jwk(1, "k0"), jwk(0, "k0")]);
     assert_eq!(verify(&issuer.verifier(), &sign(&user())).await, Err(TokenError::Signature));
+    // Other exponents than the usual one are keys, too: another signature's.
+    for exponent in [&[3][..], &[1, 0, 0, 1]] {
+        let issuer = Issuer::new();
+        issuer.set_keys(&[with(jwk(0, "k0"), "e", json!(part(exponent)))]);
+        assert_eq!(verify(&issuer.verifier(), &sign(&user())).await, Err(TokenError::Signature), "{exponent:?}");
+    }
     // Of very many keys, some are taken.
     let issuer = Issuer::new();
     let many: Vec<Value> = (0..100).map(|n| jwk(1, &format!("x{n}"))).chain([jwk(0, "k0")]).collect();

@@ -12,10 +12,24 @@ async fn good_tokens_say_who_is_calling() {
     assert_eq!(claims.token_use, Some(TokenUse::Access));
     assert_eq!(claims.expires_at.as_second(), now().as_second() + 600);
     let shown = format!("{claims:?}");
-    assert!(!shown.contains("ann") && !shown.contains("Ann"), "{shown}");
+    assert!(shown.contains("u1") && !shown.contains("ann") && !shown.contains("Ann"), "{shown}");
 
     let Claims::System(claims) = verify(&verifier, &sign(&system())).await.unwrap() else { panic!() };
     assert_eq!((claims.installation_id, claims.account_id.unwrap().as_str()), (None, "0aF"));
+}
+
+#[tokio::test]
+async fn the_longest_token_is_looked_at_and_keys_come_through_the_door_that_was_put_in() {
+    let issuer = Issuer::new();
+    let good = sign(&user());
+    let longest = format!("{good}{}", "A".repeat(TOKEN_BYTES_MAX - good.len()));
+    let refused = verify(&issuer.verifier(), &longest).await.unwrap_err();
+    assert!(matches!(refused, TokenError::Signature | TokenError::Malformed("signature")), "{refused}");
+    let broken = Issuer::new();
+    broken.break_down();
+    let through = issuer.verifier().through(|_| broken.clone());
+    assert!(format!("{through:?}").contains("marketplace.test"));
+    assert_eq!(verify(&through, &good).await, Err(TokenError::KeysUnavailable(KeysError::NoAnswer)));
 }
 
 #[tokio::test]

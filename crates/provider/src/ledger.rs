@@ -400,6 +400,30 @@ mod tests {
     }
 
     #[test]
+    fn an_invoice_that_is_given_up_is_written_off_until_vercel_has_it_after_all() {
+        let given_up = Entry::invoice_abandoned(&invoice("i1"), at(), cents(500), "lost").unwrap().unwrap();
+        let back = Entry::invoice_reinstated(&invoice("i1"), at(), cents(500)).unwrap().unwrap();
+        assert_eq!(
+            given_up.postings(),
+            [posting(Account::WriteOff, Side::Debit, 500), posting(Account::Receivable, Side::Credit, 500)]
+        );
+        let balances = Balances::of([&given_up, &back]).unwrap();
+        assert!(balances.iter().all(|(_, balance)| balance == Money::ZERO));
+        assert_ne!(given_up.id, back.id);
+    }
+
+    #[test]
+    fn an_account_is_named_as_it_is_written() {
+        use Account::{
+            Carried, Overdraft, PrepaidLiability, Receivable, Refunds, Revenue, Rounding, Settled, WriteOff,
+        };
+        for account in [Receivable, Revenue, PrepaidLiability, Refunds, Overdraft, WriteOff, Rounding, Settled, Carried]
+        {
+            assert_eq!(serde_json::to_value(account).unwrap(), account.to_string());
+        }
+    }
+
+    #[test]
     fn nothing_books_nothing() {
         assert_eq!(Entry::carried("p", at(), Money::ZERO, ""), Ok(None));
         assert_eq!(Entry::invoice_paid(&invoice("i"), at(), Money::ZERO), Ok(None));

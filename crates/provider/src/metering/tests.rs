@@ -113,6 +113,10 @@ fn readings_are_refused_one_by_one() {
             ("what", "unknown_meter"),
         ]
     );
+    // Ids to the byte.
+    let ids = [READING_ID_BYTES_MAX, READING_ID_BYTES_MAX + 1].map(|bytes| "i".repeat(bytes));
+    let long = assign_all(ids.map(|id| reading(&id, "2027-01-20T00:00:00Z", "1")).to_vec(), NOW).unwrap();
+    assert_eq!((long.accepted.len(), long.refused[0].reason), (1, Refusal::InvalidId));
     let early = assign_all(vec![reading("a", "2026-12-19T23:00:00Z", "1")], "2026-12-20T00:00:00Z").unwrap();
     assert_eq!(early.refused[0].reason, Refusal::NoPlan);
     let later = assign_all(vec![reading("a", "2027-03-01T00:00:00Z", "1")], "2027-03-01T00:00:00Z").unwrap();
@@ -144,6 +148,8 @@ fn a_batch_that_touches_too_much_is_refused_whole() {
     assert_eq!(assign(TOTALS_TOUCHED_MAX).unwrap().keys().len(), TOTALS_TOUCHED_MAX);
     assert_eq!(assign(41), Err(MeteringError::TooManyTotals { count: 41 }));
     assert!(matches!(assign(READINGS_MAX + 1), Err(MeteringError::TooManyReadings { .. })));
+    let many = (0..READINGS_MAX).map(|n| reading(&format!("i{n}"), "2027-01-20T00:00:00Z", "1")).collect();
+    assert_eq!(assign_all(many, NOW).unwrap().accepted.len(), READINGS_MAX);
 }
 
 #[test]

@@ -399,3 +399,25 @@ fn what_does_not_fit_is_an_error_and_not_a_wrong_invoice() {
     let huge = [total("r1", 0, "queries", "999999999999"), total("r1", 1, "queries", "999999999999")];
     assert!(matches!(price_in(january(), &[resource("r1", back)], &huge), Err(PricingError::OutOfRange { .. })));
 }
+
+#[test]
+fn a_segment_holds_its_first_instant_and_not_its_last() {
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let segment =
+        |end: Option<i64>| Segment { number: 0, plan: PlanId::new("free").unwrap(), start: at(10), end: end.map(at) };
+    let held = |end: Option<i64>| [9, 10, 11, 19, 20, 21].map(|second| segment(end).contains(at(second)));
+    assert_eq!(held(Some(20)), [false, true, true, true, false, false]);
+    assert_eq!(held(None), [false, true, true, true, true, true]);
+    assert_eq!(held(Some(10)), [false; 6]);
+}
+
+#[test]
+fn a_total_is_of_one_segment_of_one_resource() {
+    let [r1, r2] = ["r1", "r2"].map(|id| ResourceId::new(id).unwrap());
+    let aggregate = Aggregate::new(Aggregation::Sum);
+    let totals = Totals::from([((&r2, 3, "queries"), &aggregate)]);
+    assert!(has_totals(&totals, &r2, 3));
+    for (resource, segment) in [(&r1, 3), (&r2, 2), (&r2, 4), (&r1, 2)] {
+        assert!(!has_totals(&totals, resource, segment), "{resource} {segment}");
+    }
+}

@@ -169,6 +169,29 @@ mod tests {
     }
 
     #[test]
+    fn a_key_tells_its_id_its_secrets_and_its_scopes_names() {
+        let scopes = ["usage", "events", "secrets", "invoices", "refunds", "read", "provisioner"];
+        let json = serde_json::json!([{ "id": "a-b_c.9", "secrets": [SECRET, SECRET], "scopes": scopes }]).to_string();
+        let keys = PartnerKeys::parse(&SecretString::from(json)).unwrap();
+        let key = keys.get("a-b_c.9").unwrap();
+        assert_eq!((key.id(), key.secrets().len()), ("a-b_c.9", 2));
+        let told: BTreeSet<String> = key.scopes.iter().map(ToString::to_string).collect();
+        assert_eq!(told, scopes.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn keys_are_limited_in_number_and_their_ids_in_length() {
+        let key = |id: &str| serde_json::json!({ "id": id, "secrets": [SECRET], "scopes": ["read"] });
+        let parsed = |keys: Vec<serde_json::Value>| {
+            PartnerKeys::parse(&SecretString::from(serde_json::Value::from(keys).to_string())).is_ok()
+        };
+        let many = |count: usize| (0..count).map(|n| key(&format!("k{n}"))).collect::<Vec<_>>();
+        assert!(parsed(many(KEYS_MAX)) && !parsed(many(KEYS_MAX + 1)));
+        let long = |bytes: usize| vec![key(&"k".repeat(bytes))];
+        assert!(parsed(long(KEY_ID_BYTES_MAX)) && !parsed(long(KEY_ID_BYTES_MAX + 1)) && !parsed(long(0)));
+    }
+
+    #[test]
     fn bad_keys_are_named_and_never_shown() {
         let short = "whsec_c2hvcnQ=";
         let three = format!(r#""{SECRET}","{SECRET}","{SECRET}""#);

@@ -199,3 +199,44 @@ pub async fn pause(provider: &Provider, deadline: Deadline) -> Result<(), ApiErr
     provider.sleeper.sleep(POLL).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_limited_to_the_byte_and_one_that_did_not_come_is_none() {
+        let installation = InstallationId::new("icfg_1").unwrap();
+        let identity = |key: Option<&str>| Identity::of_vercel(&installation, "route", key, b"{}", 7);
+        let longest = "k".repeat(KEY_BYTES_MAX);
+        let of_longest = identity(Some(&longest)).unwrap();
+        assert!(of_longest.key.is_some());
+        assert_eq!(of_longest.seed, identity(Some(&longest)).unwrap().seed);
+        assert_ne!(of_longest.seed, identity(Some("k")).unwrap().seed);
+        for bad in ["", &format!("{longest}k")] {
+            assert!(identity(Some(bad)).is_err(), "{} bytes", bad.len());
+        }
+        assert!(identity(None).unwrap().key.is_none());
+    }
+
+    #[test]
+    fn a_record_is_kept_for_35_days() {
+        let at: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let identity = Identity::of_partner("key", "msg_1", b"{}");
+        let record = identity.finished(&Answer::empty(StatusCode::OK), at).unwrap();
+        assert_eq!(record.expires_at(), Some("2027-02-05T00:00:00Z".parse().unwrap()));
+        assert_eq!(Some(record.key()), identity.key);
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_as_its_caller_reads_errors() {
+        let error = ApiError::conflict("no");
+        let of = |origin| {
+            let answer = Answer::refusal(&error, origin).unwrap();
+            let body: serde_json::Value = serde_json::from_str(answer.body.as_deref().unwrap()).unwrap();
+            (answer.status, answer.is_problem, body["error"]["code"] == "conflict", body["code"] == "conflict")
+        };
+        assert_eq!(of(Origin::Vercel), (409, false, true, false));
+        assert_eq!(of(Origin::Partner), (409, true, false, true));
+    }
+}

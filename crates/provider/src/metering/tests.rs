@@ -116,7 +116,8 @@ fn readings_are_refused_one_by_one() {
     // Ids to the byte.
     let ids = [READING_ID_BYTES_MAX, READING_ID_BYTES_MAX + 1].map(|bytes| "i".repeat(bytes));
     let long = assign_all(ids.map(|id| reading(&id, "2027-01-20T00:00:00Z", "1")).to_vec(), NOW).unwrap();
-    assert_eq!((long.accepted.len(), long.refused[0].reason), (1, Refusal::InvalidId));
+    assert_eq!((long.accepted[0].reading.id.len(), long.refused.len()), (READING_ID_BYTES_MAX, 1));
+    assert_eq!(long.refused[0].reason, Refusal::InvalidId);
     let early = assign_all(vec![reading("a", "2026-12-19T23:00:00Z", "1")], "2026-12-20T00:00:00Z").unwrap();
     assert_eq!(early.refused[0].reason, Refusal::NoPlan);
     let later = assign_all(vec![reading("a", "2027-03-01T00:00:00Z", "1")], "2027-03-01T00:00:00Z").unwrap();

@@ -421,3 +421,19 @@ fn a_total_is_of_one_segment_of_one_resource() {
         assert!(!has_totals(&totals, resource, segment), "{resource} {segment}");
     }
 }
+
+#[test]
+fn what_is_included_is_told_where_something_is() {
+    let totals = [total("r1", 0, "queries", "200000")];
+    let included = price(&[steady("r1", "scale")], &totals);
+    let details = |bill: &Bill| bill.lines.iter().find(|line| line.name == "Queries").unwrap().details.clone();
+    assert_eq!(details(&included).as_deref(), Some("200000 used, 100000 included"));
+    let catalog = Catalog::parse(&CATALOG.replace("included = \"100000\"", "")).unwrap();
+    let Total(resource, segment, meter, aggregate) = &totals[0];
+    let metered = [Metered { resource, segment: *segment, meter, aggregate }];
+    let (at, resources) = (at("2027-01-20T12:00:00Z"), [steady("r1", "scale")]);
+    let whole = january();
+    let none =
+        bill(&BillInput { catalog: &catalog, period: whole, whole, at, resources: &resources, metered: &metered });
+    assert_eq!(details(&none.unwrap()), None);
+}

@@ -72,6 +72,17 @@ fn without_a_plan_in_the_period_nothing_can_be_invoiced() {
     assert_eq!((settled.is_invoiced, settled.carry_over, settled.items.len()), (false, cents(5_000), 0));
     let (amount, why) = settle(&nothing, &owed, true).unwrap().written_off.unwrap();
     assert_eq!((amount, why.contains("no plan was active")), (cents(5_000), true));
+    // Why, to the cent.
+    for (amount, wanted) in [(50, "no plan was active"), (49, "under 0.50 USD"), (-1, "owed to the customer")] {
+        let settled = settle(&nothing, &[carried(amount, Some("r1"))], true).unwrap();
+        assert!(settled.written_off.unwrap().1.contains(wanted), "{amount}");
+    }
+}
+
+#[test]
+fn nothing_carried_is_no_line() {
+    let settled = settle(&bill_over(100), &[carried(0, Some("r1"))], false).unwrap();
+    assert_eq!((settled.items.len(), settled.discounts.len(), settled.total), (1, 0, cents(100)));
 }
 
 #[test]

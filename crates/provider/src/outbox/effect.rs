@@ -243,6 +243,31 @@ mod tests {
         assert_eq!(parse_effect_id("a/b"), None);
     }
 
+    #[test]
+    fn no_fact_of_an_invoice_replaces_another() {
+        let vercel_id = InvoiceId::new("mi_1").unwrap();
+        let slot = |phase: Option<InvoicePhase>| {
+            let hint = phase.map(|phase| Hint { phase, refunded: None, vercel_id: vercel_id.clone() });
+            What::ReadInvoice { number: 7, hint }.slot()
+        };
+        assert_eq!(slot(Some(InvoicePhase::Paid)), "read_invoice.7.paid");
+        assert_eq!(slot(Some(InvoicePhase::Refunded)), "read_invoice.7.refunded");
+        for other in [None, Some(InvoicePhase::Invoiced), Some(InvoicePhase::NotPaid), Some(InvoicePhase::Overdue)] {
+            assert_eq!(slot(other), "read_invoice.7.state");
+        }
+    }
+
+    #[test]
+    fn an_effect_is_owed_since_it_was_made_unless_it_says_otherwise() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let installation = InstallationId::new("icfg_1").unwrap();
+        let lane = LaneName { installation, class: Class::State, resource: None };
+        let mut effect = Effect::new(&lane, 1, What::InstallationUpdated, at(5));
+        assert_eq!(effect.owed_since(), at(5));
+        effect.owed_since = Some(at(9));
+        assert_eq!(effect.owed_since(), at(9));
+    }
+
     /// One in the money lane stays until it is settled: what is behind it waits for it.
     #[test]
     fn what_lies_apart_is_forgotten_after_a_while() {

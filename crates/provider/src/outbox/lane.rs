@@ -129,3 +129,22 @@ impl Record for Lane {
         Some(Due { work: due_partition(&self.name.installation), at })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_held_by_somebody_until_the_lease_is_over() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let installation = InstallationId::new("icfg_1").unwrap();
+        let mut lane = Lane::new(LaneName { installation, class: Class::Money, resource: None });
+        assert!(!lane.is_held(at(0)));
+        lane.lease_until = Some(at(10));
+        assert!(!lane.is_held(at(9)), "by nobody");
+        lane.holder = Some("h".to_owned());
+        assert_eq!([9, 10, 11].map(|second| lane.is_held(at(second))), [true, false, false]);
+        lane.lease_until = None;
+        assert!(!lane.is_held(at(9)), "without a lease");
+    }
+}

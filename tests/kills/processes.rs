@@ -25,6 +25,8 @@ use crate::support::release;
 const LEASE_STEP_SECONDS: i64 = 3600;
 /// Lines at the beginning of each call out, so that kills come in the middle of requests.
 const LOG: &str = "info,aws_smithy_runtime=debug,hyper_util=trace";
+/// How often one is started that ends before it serves.
+const STARTS_MAX: usize = 20;
 /// How many of a process's last lines are shown if the test fails.
 const SHOWN_LINES: usize = 30;
 
@@ -179,14 +181,25 @@ impl Processes {
 
     /// Starts one, and comes back when it serves.
     fn start(&self, name: Name) {
-        let mut child = self.command(name).spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| served_at(&line)).unwrap_or_else(|| panic!("{name} ends before it serves"));
+        let (child, mut lines, url) = (0..STARTS_MAX)
+            .find_map(|_| self.try_start(name))
+            .unwrap_or_else(|| panic!("{name} ended {STARTS_MAX} times before it served"));
         lock(&self.0.running).insert(name, child);
         self.0.started.fetch_add(1, Ordering::Relaxed);
         let processes = self.clone();
-        thread::spawn(move || lines.for_each(|line| processes.heard(name, line)));
+        thread::spawn(move || lines.by_ref().for_each(|line| processes.heard(name, line)));
         lock(&self.0.places)[&name].send_replace(Some(url));
+    }
+
+    /// None if it ends before it serves: a connection that somebody tries to make may have its port for a moment.
+    fn try_start(&self, name: Name) -> Option<(Child, impl Iterator<Item = String> + Send + 'static, String)> {
+        let mut child = self.command(name).spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let Some(url) = lines.find_map(|line| served_at(&line)) else {
+            child.wait().unwrap();
+            return None;
+        };
+        Some((child, lines, url))
     }
 
     fn heard(&self, name: Name, line: String) {

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dev;
 pub mod development;
 pub mod dynamodb;
+pub mod history;
 pub mod local;
 pub mod log;
 pub mod provisioner;

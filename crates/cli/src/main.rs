@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradepost_cli::{config, demo, dev, dynamodb, log, simulate};
+use tradepost_cli::{config, demo, dev, dynamodb, history, log, simulate};
 use tradepost_marketplace::doors::{ProcessEnvironment, SystemEntropy};
 
 /// Sell a product on the Vercel Marketplace, and rehearse it against a simulated Vercel
@@ -31,6 +31,8 @@ enum Command {
     Config(config::Command),
     /// Play one customer's month and check it to the cent
     Demo(demo::command::Args),
+    /// Play seeded histories with faults at every door, and judge them
+    History(history::command::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,8 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(options) => in_runtime(async { simulate::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Dynamodb(options) => in_runtime(async { dynamodb::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Demo(args) => in_runtime(demo::command::play(args, &environment)),
+        // Without logs: thousands of faults on purpose, and the trace says what happened.
+        Command::History(args) => history::command::play(&args, &environment),
     }
 }
 

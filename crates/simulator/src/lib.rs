@@ -12,6 +12,7 @@ mod json;
 mod keys;
 mod model;
 mod partner;
+mod port;
 mod refusal;
 mod requests;
 mod rules;
@@ -157,15 +158,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Simulator {
     /// Opens a simulator: reads its journal, if it has one, and is ready to be served.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        let network = Network::new("Vercel-Simulator/1.0 (tradepost)");
+        let network = network.map_err(|error| OpenError::Setup(error.to_string()))?;
+        Self::open_with(options, Arc::new(network))
+    }
+
+    /// Opens a simulator whose calls to the provider go through `network`.
+    pub fn open_with(options: Options, network: HttpDoor) -> Result<Self, OpenError> {
         let setup = |error: &dyn fmt::Display| OpenError::Setup(error.to_string());
         let clock = Arc::new(SimulatedClock::new(options.clock, options.clock.start()));
         let store = Store::open(options.seed, options.store, clock.clone())?;
-        let network = Network::new("Vercel-Simulator/1.0 (tradepost)").map_err(|error| setup(&error))?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,
             signer: Signer::new().map_err(|error| setup(&error))?,
-            network: Arc::new(network),
+            network,
             log: RequestLog::default(),
             address: Mutex::new(String::new()),
             hooks: Mutex::default(),
@@ -189,6 +196,12 @@ impl Simulator {
         F: Future<Output = ()> + Send,
     {
         serve::serve(self.0.clone(), listener, shutdown).await
+    }
+
+    /// Both faces without a socket, for simulations in one thread. `address` is what they are called by: it becomes the
+    /// OIDC issuer. Only a frozen clock is served so: nothing runs between the calls.
+    pub fn port(&self, address: &str) -> HttpDoor {
+        Arc::new(port::open(self.0.clone(), address))
     }
 
     /// Has `hook` called around every extra send. Replaces the hook before.

@@ -43,7 +43,7 @@ pub(crate) struct Cut;
 #[error("the connection is cut by a fault")]
 struct ConnectionCut;
 
-fn router(simulator: Arc<Inner>) -> Router {
+pub(crate) fn router(simulator: Arc<Inner>) -> Router {
     Router::new()
         .route("/_sim", any(control_face))
         .route("/_sim/{*rest}", any(control_face))

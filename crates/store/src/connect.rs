@@ -131,6 +131,20 @@ impl fmt::Debug for DynamoConfig {
 impl DynamoConfig {
     /// Builds a client with these credentials. No retries of the SDK's own; timeouts as named above.
     pub fn client(&self, credentials: &DynamoCredentials) -> Client {
+        Client::from_conf(self.sdk_config(credentials).build())
+    }
+
+    /// The same client, its requests through another connector than the network's.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn client_through(
+        &self,
+        credentials: &DynamoCredentials,
+        connector: impl aws_sdk_dynamodb::config::HttpClient + 'static,
+    ) -> Client {
+        Client::from_conf(self.sdk_config(credentials).http_client(connector).build())
+    }
+
+    fn sdk_config(&self, credentials: &DynamoCredentials) -> aws_sdk_dynamodb::config::Builder {
         let DynamoCredentials { access_key_id, secret_access_key, session_token } = credentials;
         let credentials = aws_sdk_dynamodb::config::Credentials::new(
             access_key_id,
@@ -154,6 +168,6 @@ impl DynamoConfig {
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Client::from_conf(config.build())
+        config
     }
 }

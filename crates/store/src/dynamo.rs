@@ -35,6 +35,12 @@ impl DynamoBackend {
         Self { config: Arc::new(config), client: Arc::default() }
     }
 
+    /// With a client of the caller's, for as long as the credentials are these.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn with_client(config: DynamoConfig, credentials: Arc<DynamoCredentials>, client: Client) -> Self {
+        Self { config: Arc::new(config), client: Arc::new(Mutex::new(Some((credentials, client)))) }
+    }
+
     /// A client with the credentials of now: the same one for as long as those are the same.
     async fn client(&self) -> Result<Client, BackendError> {
         let credentials = self.config.identity.credentials().await?;

@@ -22,7 +22,7 @@ pub use backend::{Backend, BackendError, IndexQuery, Item, Page, SliceQuery};
 pub use connect::{ConfigError, DynamoConfig, Identity, IdentityError, StoreSettings};
 pub use dynamo::DynamoBackend;
 #[cfg(feature = "embedded")]
-pub use embedded::{Embedded, Where};
+pub use embedded::{Embedded, InProcess, Where};
 pub use error::{CommitError, StoreError};
 pub use faulty::{FaultKind, FaultPlan, Faulty};
 pub use key::Key;

@@ -1,7 +1,7 @@
 //! What an operation's end changes: mostly pure, given what the provisioner said.
 
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::ids::PlanId;
 use tradepost_marketplace::partner;
 use tradepost_marketplace::wire::{ResourceStatus, Secret};
@@ -47,9 +47,13 @@ pub(super) fn answer_with(reply: Reply, effects: &[String]) -> Result<Answer, Ap
     }
 }
 
+/// How far the clocks of two processes may be apart. A plan that begins so soon has begun by another's: Vercel reads at
+/// once what it is told of, and would not read again.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
+
 /// The resource as Vercel reads it (spec B.6), without secrets.
 pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> Result<partner::Resource, ApiError> {
-    let plan = resource.plan_at(now).and_then(|id| catalog.plan(id));
+    let plan = resource.plan_at(now.saturating_add(CLOCKS_APART)?).and_then(|id| catalog.plan(id));
     Ok(partner::Resource {
         id: resource.id.clone(),
         product_id: resource.product_as_sent.clone(),

@@ -3,6 +3,8 @@
 //! The product speaks to it through the same client as to AWS. On a file it survives being killed: SQLite's
 //! write-ahead log is written before a call is answered.
 
+mod in_process;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +18,8 @@ use tokio::task::JoinHandle;
 use crate::connect::{DynamoConfig, DynamoCredentials, Identity};
 use crate::error::StoreError;
 use crate::table;
+
+pub use in_process::InProcess;
 
 /// The name of the table in the emulator.
 pub const TABLE_NAME: &str = "tradepost";
@@ -91,12 +95,7 @@ impl Embedded {
 
     /// How to reach it. The emulator accepts any credentials.
     pub fn config(&self) -> DynamoConfig {
-        DynamoConfig {
-            table: TABLE_NAME.to_owned(),
-            region: "us-east-1".to_owned(),
-            endpoint: Some(self.url.clone()),
-            identity: Identity::fixed(credentials()),
-        }
+        config_for(&self.url)
     }
 
     /// The SDK's own client, for what the store does not do.
@@ -112,6 +111,15 @@ impl Embedded {
         if let Err(error) = (&mut self.server).await {
             tracing::error!(error = %error, "embedded DynamoDB failed");
         }
+    }
+}
+
+fn config_for(url: &str) -> DynamoConfig {
+    DynamoConfig {
+        table: TABLE_NAME.to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(url.to_owned()),
+        identity: Identity::fixed(credentials()),
     }
 }
 

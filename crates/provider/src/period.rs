@@ -19,6 +19,10 @@ pub const LATEST: Timestamp = Timestamp::constant(221_845_392_000, 0);
 /// How long after its end a period closes: readings that arrive until then are still in its invoice.
 pub const CLOSE_DELAY: SignedDuration = SignedDuration::from_hours(6);
 
+/// How far two clocks may be apart: those of two of our processes, ours and Vercel's. What is shorter may not have
+/// happened by the other's.
+pub const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
+
 const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 
 /// How the periods of an installation are cut.

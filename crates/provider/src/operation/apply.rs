@@ -1,7 +1,7 @@
 //! What an operation's end changes: mostly pure, given what the provisioner said.
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tradepost_marketplace::ids::PlanId;
 use tradepost_marketplace::partner;
 use tradepost_marketplace::wire::{ResourceStatus, Secret};
@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, ChangeTime, Plan};
 use crate::edge::ApiError;
 use crate::idempotency::Answer;
 use crate::outbox::What;
+use crate::period::CLOCKS_APART;
 use crate::pricing::Segment;
 use crate::provider::Provider;
 use crate::provisioner::{self, Done, Kind};
@@ -47,11 +48,8 @@ pub(super) fn answer_with(reply: Reply, effects: &[String]) -> Result<Answer, Ap
     }
 }
 
-/// How far the clocks of two processes may be apart. A plan that begins so soon has begun by another's: Vercel reads at
-/// once what it is told of, and would not read again.
-const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
-
-/// The resource as Vercel reads it (spec B.6), without secrets.
+/// The resource as Vercel reads it (spec B.6), without secrets. A plan that begins as soon as clocks may be apart has
+/// begun by another process's: Vercel reads at once what it is told of, and would not read again.
 pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> Result<partner::Resource, ApiError> {
     let plan = resource.plan_at(now.saturating_add(CLOCKS_APART)?).and_then(|id| catalog.plan(id));
     Ok(partner::Resource {

@@ -18,6 +18,9 @@
 //!   no lines.
 //! - Prepayment plans have no lines either: Vercel invoices the credit (spec A.14, rule 3). Their usage is
 //!   shown.
+//! - A plan that a resource had in a period for no longer than clocks may be apart ([`CLOCKS_APART`]) is not one to put
+//!   lines under: by Vercel's clock it may not have been active (spec A.14, rule 2). [`settle`] puts what it costs under
+//!   another, or carries it.
 //! - Order: resources by id, plans by their first segment, charges as in the catalog.
 
 mod charge;
@@ -33,7 +36,7 @@ use tradepost_marketplace::wire::{self, Discount, LineItem, Period, Usage};
 
 use crate::catalog::{Catalog, Plan, PlanType};
 use crate::metering::Aggregate;
-use crate::period;
+use crate::period::{self, CLOCKS_APART};
 pub use settle::{Carried, Settlement, late_usage, settle};
 
 /// Why something cannot be priced.
@@ -140,8 +143,11 @@ pub struct Bill {
     pub usage: Vec<Usage>,
     /// The sum of the lines.
     pub total: Money,
-    /// The latest invoiced plan of each resource in the period: where further lines can be put.
+    /// The latest invoiced plan of each resource in the period: where further lines can be put. None for one that had
+    /// none for longer than clocks may be apart.
     pub plans: BTreeMap<Option<ResourceId>, PlanId>,
+    /// The invoiced plans that a resource had in the period, and for no longer than that.
+    pub brief: BTreeSet<(Option<ResourceId>, PlanId)>,
 }
 
 type Totals<'a> = BTreeMap<(&'a ResourceId, u32, &'a str), &'a Aggregate>;
@@ -149,7 +155,8 @@ type Totals<'a> = BTreeMap<(&'a ResourceId, u32, &'a str), &'a Aggregate>;
 /// Prices a period. See the module for the rules.
 pub fn bill(input: &BillInput<'_>) -> Result<Bill, PricingError> {
     let totals = totals(input)?;
-    let mut bill = Bill { lines: Vec::new(), usage: Vec::new(), total: Money::ZERO, plans: BTreeMap::new() };
+    let (plans, brief) = (BTreeMap::new(), BTreeSet::new());
+    let mut bill = Bill { lines: Vec::new(), usage: Vec::new(), total: Money::ZERO, plans, brief };
     let mut resources: Vec<_> = input.resources.iter().collect();
     resources.sort_by(|a, b| a.id.cmp(&b.id));
     for resource in resources {
@@ -158,6 +165,9 @@ pub fn bill(input: &BillInput<'_>) -> Result<Bill, PricingError> {
             if plan.kind == PlanType::Subscription {
                 let held = charge::Held { plan, resource: resource.id.as_ref(), segments: &segments, totals: &totals };
                 bill.lines.extend(held.lines(input)?);
+                if !segments.iter().any(Active::is_sure) {
+                    bill.brief.insert((resource.id.clone(), plan.id.clone()));
+                }
             }
         }
         if let Some(last) = segments.iter().rev().find(|segment| is_invoiced(input.catalog, segment)) {
@@ -197,6 +207,13 @@ struct Active<'a> {
     part: Option<Period>,
 }
 
+impl Active<'_> {
+    /// Whether it was active by any clock.
+    fn is_sure(&self) -> bool {
+        self.part.is_some_and(|part| part.end.duration_since(part.start) > CLOCKS_APART)
+    }
+}
+
 /// The segments that count, oldest first: those in the period, and those with totals, which may be shorter
 /// than a millisecond.
 fn active_segments<'a>(resource: &'a BilledResource, period: Period, totals: &Totals<'_>) -> Vec<Active<'a>> {
@@ -233,7 +250,7 @@ fn by_plan<'a>(
 
 fn is_invoiced(catalog: &Catalog, active: &Active<'_>) -> bool {
     let plan = catalog.plan(&active.segment.plan);
-    active.part.is_some() && plan.is_some_and(|plan| plan.kind == PlanType::Subscription)
+    active.is_sure() && plan.is_some_and(|plan| plan.kind == PlanType::Subscription)
 }
 
 /// The totals of one meter over several segments, together.

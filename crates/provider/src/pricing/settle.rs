@@ -53,6 +53,7 @@ pub fn settle(bill: &Bill, carried: &[Carried], is_final: bool) -> Result<Settle
     let mut discounts = Vec::new();
     // Without an invoiced plan in the period there is nothing to put a line under (spec A.14, rule 2).
     if !bill.plans.is_empty() {
+        items = placed(bill)?;
         let positive = carried.iter().filter(|carried| carried.amount > Money::ZERO);
         items.extend(positive.map(|carried| line(bill, carried)).collect::<Result<Vec<_>, _>>()?);
         let negative = carried.iter().filter(|carried| carried.amount.is_negative());
@@ -78,6 +79,21 @@ fn reason(net: Money) -> &'static str {
     } else {
         "no plan was active in the final period to invoice it under"
     }
+}
+
+/// The bill's lines; those of a plan that may not have been active by Vercel's clock, under another.
+fn placed(bill: &Bill) -> Result<Vec<LineItem>, PricingError> {
+    let is_brief = |line: &&LineItem| bill.brief.contains(&(line.resource_id.clone(), line.billing_plan_id.clone()));
+    let (brief, sure): (Vec<_>, Vec<_>) = bill.lines.iter().partition(is_brief);
+    let mut items: Vec<LineItem> = sure.into_iter().cloned().collect();
+    for line in brief {
+        let amount = total_of(std::slice::from_ref(line), &[])?;
+        if amount > Money::ZERO {
+            let (resource, name) = (line.resource_id.clone(), line.name.clone());
+            items.push(self::line(bill, &Carried { amount, resource, name })?);
+        }
+    }
+    Ok(items)
 }
 
 /// Under the resource's current plan, else installation-wide under any plan of the period.

@@ -85,6 +85,30 @@ fn nothing_carried_is_no_line() {
     assert_eq!((settled.items.len(), settled.discounts.len(), settled.total), (1, 0, cents(100)));
 }
 
+/// By Vercel's clock it may not have been active: an invoice that names it would be refused.
+#[test]
+fn a_plan_had_for_no_longer_than_clocks_may_be_apart_is_not_named_on_an_invoice() {
+    let used = [total("r1", 0, "queries", "100")];
+    let since = |start| resource("r1", vec![segment(0, "bulk", start, None)]);
+    let owed = [carried(5_000, Some("r1"))];
+    let late = price(&[since("2027-01-31T23:59:55Z")], &used);
+    assert!(late.total > Money::ZERO && late.plans.is_empty(), "{late:?}");
+    let settled = settle(&late, &owed, false).unwrap();
+    let all = cents(late.total.cents() + 5_000);
+    assert_eq!((settled.is_invoiced, settled.carry_over), (false, all), "carried to where it is named");
+    let early = price(&[since("2027-01-31T23:59:54.999Z")], &used);
+    assert!(settle(&early, &owed, false).unwrap().is_invoiced);
+    // Beside a plan that was there all along.
+    let both = vec![
+        segment(0, "bulk", "2026-12-24T18:00:00Z", Some("2027-01-31T23:59:56Z")),
+        segment(1, "team", "2027-01-31T23:59:56Z", None),
+    ];
+    let changed = price(&[resource("r1", both)], &used);
+    let settled = settle(&changed, &owed, false).unwrap();
+    assert!(settled.items.iter().all(|line| line.billing_plan_id.as_str() == "bulk"), "{settled:?}");
+    assert_eq!(settled.total, cents(changed.total.cents() + 5_000));
+}
+
 #[test]
 fn a_carried_amount_of_any_size_is_a_line_to_the_cent() {
     for amount in [1, 99_999_999, 100_000_000, 123_456_789_012] {

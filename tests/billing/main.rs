@@ -9,6 +9,7 @@ mod ending;
 mod metering;
 mod push;
 mod refunds;
+mod refused;
 mod settling;
 #[path = "../world/mod.rs"]
 mod world;

@@ -115,7 +115,7 @@ async fn an_invoice_that_was_given_up_and_is_at_vercel_counts_again() {
 async fn an_invoice_that_vercel_refused_is_submitted_again() {
     let world = World::open().await;
     let (installation, _) = world.customer(TEAM).await;
-    january_fails(&world, status(400)).await;
+    january_fails(&world, status(404)).await;
     assert_eq!(world.stored_invoice(&installation, 1).await.phase, InvoicePhase::Rejected);
     assert_eq!(waiting(&world, &installation).await[0].2, "dead");
     world.sweep().await;

@@ -21,9 +21,9 @@ use tradepost_store::Write;
 use crate::LATER;
 use crate::world::acts::{
     Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
-    at_the_next_month, at_the_second_day, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
-    give_up, gone, install, invoiced, nothing, provision, push, refund, rename, report_late, rotate, rotated,
-    run_invoices, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall,
+    at_the_next_month, at_the_second_day, buy, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
+    give_up, gone, install, invoiced, nothing, push, refund, rename, report_late, rotate, rotated, run_invoices,
+    run_outbox, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall, unknown_to_vercel,
 };
 use crate::world::end::End;
 use crate::world::got::Got;
@@ -44,7 +44,7 @@ macro_rules! crash_points {
 
 crash_points! {
     an_install: nothing, install;
-    a_provision: nothing, provision;
+    a_provision: nothing, buy;
     a_change: nothing, rename;
     a_rotation: nothing, rotate;
     the_expiry_of_old_secrets: rotated, expire;
@@ -66,6 +66,7 @@ crash_points! {
     a_release_after_a_restore: forgotten_fences, uninstall;
     an_end_that_nobody_hears_of: gone, run_invoices;
     a_dead_letter_tried_again: dead_news, try_again;
+    a_resource_taken_back: unknown_to_vercel, run_outbox;
 }
 
 async fn at_every_point(name: &str, prepare: impl AsyncFn(&World, &Stage), act: impl AsyncFn(&World, &Stage) -> Got) {

@@ -5,9 +5,9 @@ use tradepost_provider::state::{InstallationStatus, InvoicePhase, MeterTotal, Pu
 
 use crate::world::World;
 use crate::world::acts::{
-    Stage, a_month_of_scale, a_paid_invoice, adjust, at_the_end, at_the_next_month, at_the_second_day, close, delete,
-    digests, expire, install, invoiced, live, nothing, provision, push, refund, rename, report_late, rotate, rotated,
-    run_invoices, some_usage, tell, ten_days, two_hours_pass, uninstall,
+    Stage, a_month_of_scale, a_paid_invoice, adjust, at_the_end, at_the_next_month, at_the_second_day, buy, close,
+    delete, digests, expire, install, invoiced, live, nothing, provision, push, refund, rename, report_late, rotate,
+    rotated, run_invoices, run_outbox, some_usage, tell, ten_days, two_hours_pass, uninstall, unknown_to_vercel,
 };
 use crate::world::got::{Got, text};
 use crate::{Caller, balance, cut_off, totals};
@@ -33,11 +33,12 @@ async fn a_provision() {
     let check = async |world: &World, stage: &Stage| {
         assert_eq!(world.local.provisioner.resources(), 2);
         assert_eq!(world.installation(&stage.installation).await.resources_live, 2);
+        assert_eq!(world.state(&stage.installation).await["resources"].as_array().unwrap().len(), 2);
         let kept = world.records::<Resource>(&stage.installation, "S#1#").await;
         assert!(kept.len() == 2 && kept.iter().all(|resource| resource.state == ResourceState::Live));
         assert!(kept.iter().all(|resource| live(world, resource.id.as_str()) == [1]));
     };
-    cut_off_everywhere(nothing, provision, check).await;
+    cut_off_everywhere(nothing, buy, check).await;
 }
 
 #[tokio::test]
@@ -75,6 +76,19 @@ async fn a_delete() {
         assert_eq!(world.installation(&stage.installation).await.resources_live, 0);
     };
     cut_off_everywhere(nothing, delete, check).await;
+}
+
+#[tokio::test]
+async fn a_resource_taken_back() {
+    let check = async |world: &World, stage: &Stage| {
+        assert_eq!(world.local.provisioner.resources(), 1);
+        assert_eq!(world.installation(&stage.installation).await.resources_live, 1);
+        let void = world.records::<Resource>(&stage.installation, "S#1#").await.into_iter().filter(|it| it.void);
+        assert_eq!(void.map(|it| it.state).collect::<Vec<_>>(), [ResourceState::Deleted]);
+        let repeat = provision(world, stage).await;
+        assert_eq!(repeat.status, 409, "{repeat:?}");
+    };
+    cut_off_everywhere(unknown_to_vercel, run_outbox, check).await;
 }
 
 #[tokio::test]

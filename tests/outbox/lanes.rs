@@ -94,7 +94,7 @@ async fn a_dead_letter_of_money_blocks_its_own_lane_and_nothing_else() {
     let (other, _) = world.customer(TEAM).await;
     world.advance_to("2027-02-01T06:05:00Z").await;
     let path = format!("/v1/installations/{installation}/billing/invoices");
-    let refused = json!([{ "match": { "path": path }, "fault": { "kind": "status", "status": 400 }, "times": 1 }]);
+    let refused = json!([{ "match": { "path": path }, "fault": { "kind": "status", "status": 404 }, "times": 1 }]);
     world.vercel_fails(refused).await;
     assert_eq!(world.cron("/cron/invoices").await["closed"], 2);
     assert_eq!(world.waiting(&installation).await, [("submit_invoice", 1, true)]);

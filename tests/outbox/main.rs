@@ -7,6 +7,7 @@ mod lanes;
 mod left_behind;
 mod news;
 mod secrets;
+mod unheard;
 #[path = "../world/mod.rs"]
 mod world;
 

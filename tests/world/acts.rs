@@ -64,6 +64,26 @@ pub fn live(world: &World, resource: &str) -> Vec<u64> {
     world.local.provisioner.live_versions(&resource_id(resource)).into_iter().collect()
 }
 
+/// As a customer buys: Vercel knows what it got an answer for.
+pub async fn buy(world: &World, stage: &Stage) -> Got {
+    let url = format!("{}/_sim/installations/{}/resources", world.local.simulator_url, stage.installation);
+    let request = http::Request::builder().method(Method::POST).uri(url).header("content-type", "application/json");
+    let body = json!({ "productId": PRODUCT, "name": "more", "planId": TEAM });
+    world.send(request.header("idempotency-key", "k"), &body.to_string()).await
+}
+
+/// A resource that Vercel was asked for once, and did not know; about to be asked for again.
+pub async fn unknown_to_vercel(world: &World, stage: &Stage) {
+    provision(world, stage).await.expect(200);
+    world.sweep().await;
+    world.advance("1h").await;
+}
+
+pub async fn run_outbox(world: &World, _: &Stage) -> Got {
+    cron(world, "/cron/outbox").await
+}
+
+/// As Vercel asks, but Vercel does not keep the answer.
 pub async fn provision(world: &World, stage: &Stage) -> Got {
     let body = json!({ "productId": PRODUCT, "name": "more", "billingPlanId": TEAM, "metadata": {} });
     world.vercel(Call::new("POST", resources(stage)).of(&stage.installation).body(body).key("k")).await
@@ -184,7 +204,7 @@ pub async fn a_doubtful_invoice(world: &World, _: &Stage) {
 }
 
 pub async fn a_refused_invoice(world: &World, _: &Stage) {
-    an_invoice_that_fails(world, json!({ "kind": "status", "status": 400 })).await;
+    an_invoice_that_fails(world, json!({ "kind": "status", "status": 404 })).await;
 }
 
 pub async fn settle(world: &World, stage: &Stage, mut data: Value) -> Got {

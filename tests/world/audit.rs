@@ -8,14 +8,19 @@ use tradepost_provider::state::{InvoiceRecord, LedgerEntry};
 use super::World;
 use super::got::text;
 
-/// Nothing is owed but what the test says, and no command is in progress.
+/// Nothing is owed but what the test says, and no command is in progress. What waits on
+/// purpose from the start, and was not tried yet, is not looked for: a test need not sweep for it.
 pub async fn left(world: &World, wanted: &[&str]) {
     let mut effects = Vec::new();
     for item in world.dump().await {
         let key = item["sk"]["S"].as_str().unwrap_or_default();
         let data = &item["data"]["M"];
         let given_up = data["abandoned"]["BOOL"] == true;
-        if (key.starts_with("E#") || key.starts_with("Q#")) && !given_up {
+        let waits = data["owed_since"].get("S").is_some() && data["last_failure"].get("S").is_none();
+        // Vercel's face was asked by a raw call, which keeps no answer.
+        let is_asked = data["what"]["M"].get("confirm_resource").is_some() && data["attempts"]["N"] == "0";
+        let waits = waits || is_asked;
+        if (key.starts_with("E#") || key.starts_with("Q#")) && !given_up && !waits {
             effects.push(match &data["what"]["M"] {
                 Value::Object(what) => what.keys().next().cloned().unwrap_or_default(),
                 _ => text(&data["what"]["S"]),

@@ -73,10 +73,12 @@ impl World {
         self.local.bare.get(&key).await.unwrap().unwrap()
     }
 
-    /// What waits in an installation's outbox, as (kind, attempts, dead).
+    /// What waits in an installation's outbox, as (kind, attempts, dead); not what waits on purpose from the start
+    /// and was not tried yet.
     pub async fn waiting(&self, installation: &str) -> Vec<(&'static str, u32, bool)> {
         let mut all = self.records::<Effect>(installation, "E#").await;
         all.extend(self.records::<Effect>(installation, "Q#").await);
+        all.retain(|effect| effect.owed_since.is_none() || effect.last_failure.is_some());
         all.iter().map(|effect| (effect.what.name(), effect.attempts, effect.dead)).collect()
     }
 

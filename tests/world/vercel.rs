@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
+use tradepost_provider::outbox::{Class, Effect, LaneName};
+use tradepost_store::Write;
+
 use super::got::{Got, text};
+use super::table::{installation_id, resource_id};
 use super::{PRODUCT, World};
 
 /// A call of the Partner API, by way of the simulator, which signs it.
@@ -77,7 +81,19 @@ impl World {
     pub async fn provision(&self, installation: &str, plan: &str, name: &str) -> String {
         let path = format!("/_sim/installations/{installation}/resources");
         let body = json!({ "productId": PRODUCT, "planId": plan, "name": name });
-        text(&self.control("POST", &path, body).await.expect(201).body["resourceId"])
+        let id = text(&self.control("POST", &path, body).await.expect(201).body["resourceId"]);
+        self.is_known(installation, &id).await;
+        id
+    }
+
+    /// Takes it that Vercel was asked for the resource already, an hour after the create, and knows it: the lane of its
+    /// news is as it was before.
+    pub async fn is_known(&self, installation: &str, resource: &str) {
+        let resource = Some(resource_id(resource));
+        let lane = LaneName { installation: installation_id(installation), class: Class::State, resource };
+        let asked = Effect::key_of(&lane, "confirm_resource", false);
+        let writes = vec![Write::delete_any(asked), Write::delete_any(lane.key())];
+        self.local.bare.commit(writes).await.unwrap();
     }
 
     /// Installs and buys one resource: both ids.

@@ -33,7 +33,7 @@ use crate::state::{Credentials, Installation, Intent, Operation, Resource, Resou
 mod apply;
 
 pub use apply::{GRACE_SECONDS, plan_starts, resource_body, unknown_plan};
-pub(crate) use apply::{change_plan, end as end_resource, seal_credentials};
+pub(crate) use apply::{change_plan, end as end_resource, plan_begins, seal_credentials};
 
 /// How long a command holds its resource, in lease time (formats: "Leases").
 pub const OPERATION_LEASE_SECONDS: i64 = 120;
@@ -371,7 +371,7 @@ async fn finish(
 /// Whether a resource can be changed: it is there, live, and not being deleted.
 pub fn must_be_live(resource: Option<&Resource>) -> Result<&Resource, ApiError> {
     match resource {
-        Some(resource) if resource.state == ResourceState::Live => Ok(resource),
+        Some(resource) if resource.state == ResourceState::Live && !resource.void => Ok(resource),
         _ => Err(ApiError::not_found("resource")),
     }
 }

@@ -8,9 +8,6 @@ use super::model::{Adjustment, Bought, Customer, Fate, RefundAsked};
 use super::play::Play;
 use super::stage::{Got, Stage};
 
-/// For how many steps a plan that a partner system gave is waited for to be read.
-const TOLD_STEPS: u8 = 3;
-
 /// How a call is made.
 #[derive(Debug, Clone)]
 pub(super) enum Call {
@@ -38,17 +35,6 @@ pub(super) enum Meant {
     },
     /// The id of a batch with other readings: must be refused.
     OtherBatch,
-    /// A customer's change of a resource: repeated until it is answered.
-    Change {
-        customer: usize,
-        resource: String,
-    },
-    /// A plan, given by a partner system.
-    Plan {
-        customer: usize,
-        resource: String,
-        plan: &'static str,
-    },
     Delete {
         customer: usize,
         resource: String,
@@ -155,12 +141,6 @@ impl Play {
                     named.for_each(|bought| bought.is_leaving = true);
                 }
             }
-            Meant::Plan { customer, resource, plan } => {
-                if let Some(customer) = self.customers.get_mut(*customer) {
-                    let named = customer.resources.iter_mut().filter(|bought| bought.id == *resource);
-                    named.for_each(|bought| bought.told = Some(((*plan).to_owned(), TOLD_STEPS)));
-                }
-            }
             Meant::Uninstall { customer } => {
                 if let Some(customer) = self.customers.get_mut(*customer) {
                     customer.leaves.get_or_insert(now);
@@ -195,7 +175,7 @@ impl Play {
                     self.customers.push(Customer::new(id.to_owned()));
                 }
             }
-            Meant::Provision { .. } | Meant::Uninstall { .. } if fate == Fate::Unknown => {
+            Meant::Uninstall { .. } if fate == Fate::Unknown => {
                 self.pending.push(act.clone());
             }
             Meant::Provision { customer } => {
@@ -203,24 +183,14 @@ impl Play {
                 if let (Fate::Done, Some(id), Some(customer)) = (fate, body["resourceId"].as_str(), customer) {
                     count("resources");
                     let id = id.to_owned();
-                    customer.resources.push(Bought { id, since: now, is_leaving: false, is_asked: false, told: None });
+                    customer.resources.push(Bought { id, since: now, is_leaving: false });
                 }
             }
             Meant::Batch { customer, batch } => self.learn_batch(*customer, *batch, outcome),
             Meant::OtherBatch if fate == Fate::Done => {
                 self.wrong(format!("a batch id used with other readings is refused: {} was not", act.name));
             }
-            Meant::Delete { customer, resource } | Meant::Change { customer, resource } => {
-                if fate == Fate::Done && matches!(act.meant, Meant::Delete { .. }) {
-                    count("deletions");
-                }
-                let customer = self.customers.get_mut(*customer);
-                let named = customer.into_iter().flat_map(|it| it.resources.iter_mut()).filter(|it| it.id == *resource);
-                named.for_each(|bought| bought.is_asked = fate == Fate::Unknown);
-                if fate == Fate::Unknown {
-                    self.pending.push(act.clone());
-                }
-            }
+            Meant::Delete { .. } if fate == Fate::Done => count("deletions"),
             Meant::Uninstall { .. } if fate == Fate::Done => count("uninstalls"),
             Meant::Adjust { customer, name, .. } => {
                 let customer = self.customers.get_mut(*customer);
@@ -249,7 +219,7 @@ impl Play {
                     self.wrong(format!("no tenant sees another: {} was answered {}", act.name, outcome.got.shown()));
                 }
             }
-            Meant::Nothing | Meant::OtherBatch | Meant::Uninstall { .. } | Meant::Plan { .. } => {}
+            Meant::Nothing | Meant::OtherBatch | Meant::Uninstall { .. } | Meant::Delete { .. } => {}
         }
         if fate == Fate::Done {
             match act.name.split(' ').next() {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tradepost_marketplace::ids::InstallationId;
@@ -25,6 +26,9 @@ use crate::demo::readings::{Meter, decimal, parse_decimal};
 
 /// The most pages of a collection that are read.
 const PAGES_MAX: usize = 64;
+
+/// What waits on purpose and is due later than this is not owed yet.
+const SOON: SignedDuration = SignedDuration::from_hours(6);
 
 /// What the table has of one installation.
 struct Held {
@@ -83,6 +87,11 @@ impl Held {
     /// Remembers what the table will forget.
     fn show(&self, customer: &mut Customer) {
         for resource in self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved) {
+            if resource.void {
+                // Vercel never knew it: nobody pays for it.
+                customer.segments.remove(resource.id.as_str());
+                continue;
+            }
             let segment = |it: &tradepost_provider::pricing::Segment| Segment {
                 plan: it.plan.to_string(),
                 start: it.start,
@@ -173,9 +182,11 @@ fn foreign(play: &Play, wrong: &mut Vec<String>) -> anyhow::Result<()> {
 /// What is still owed to anybody: effects, dead letters, commands in progress.
 pub(super) async fn owed(play: &Play) -> anyhow::Result<Vec<String>> {
     let mut owed = Vec::new();
+    // What is to happen later, such as a plan that begins with the next month, is not owed yet.
+    let soon = play.stage.now().saturating_add(SOON)?;
     for customer in &play.customers {
         let Some(held) = Held::of(play, &customer.id).await? else { continue };
-        for effect in &held.effects {
+        for effect in held.effects.iter().filter(|effect| effect.owed_since() <= soon) {
             let why = effect.last_failure.as_deref().unwrap_or("never tried");
             let dead = if effect.dead { "dead" } else { "waiting" };
             let (name, tries) = (effect.what.name(), effect.attempts);
@@ -219,6 +230,10 @@ pub(super) async fn judge(play: &mut Play) -> anyhow::Result<()> {
         play.stage.fate.count("invoices refunded", u64::try_from(refunded)?);
         let months: BTreeSet<_> = customer.closed.iter().map(|period| Play::month_after(period.start)).collect();
         play.stage.fate.count("months billed", u64::try_from(months.len())?);
+        let void = held.resources.iter().filter(|resource| resource.void).count();
+        play.stage.fate.count("resources taken back", u64::try_from(void)?);
+        let revised = held.invoices.iter().filter(|record| record.refused.is_some_and(|refused| refused.is_revised));
+        play.stage.fate.count("invoices revised", u64::try_from(revised.count())?);
     }
     for delivery in rows(&state, "webhooks").iter().filter(|row| text(row, "state") == "dropped") {
         wrong.push(format!("webhooks get through in 24 hours: {} was dropped", text(delivery, "type")));
@@ -313,17 +328,6 @@ fn money(held: &Held, customer: &Customer, state: &Value, wrong: &mut Vec<String
 
 fn plan_of(resource: &Resource, now: jiff::Timestamp) -> String {
     resource.plan_at(now).map(ToString::to_string).unwrap_or_default()
-}
-
-/// Whether Vercel shows the plans that the table has for a customer's resources.
-pub(super) async fn plans_agree(play: &Play, id: &str) -> anyhow::Result<bool> {
-    let Some(held) = Held::of(play, id).await? else { return Ok(false) };
-    let state = state(&play.stage).await?;
-    let now = play.stage.now();
-    let shown: BTreeMap<&str, &str> =
-        rows(&state, "resources").iter().map(|row| (text(row, "id"), text(&row["billingPlan"], "id"))).collect();
-    let mut live = held.resources.iter().filter(|resource| resource.state == ResourceState::Live);
-    Ok(live.all(|resource| shown.get(resource.id.as_str()).is_some_and(|plan| plan_of(resource, now) == **plan)))
 }
 
 /// Vercel, the table and the provisioner know the same resources, names and plans.

@@ -107,10 +107,6 @@ pub(super) struct Bought {
     pub(super) since: Timestamp,
     /// Whether anybody ever asked for its end.
     pub(super) is_leaving: bool,
-    /// A customer's command that nobody has answered yet: Vercel repeats it before it does anything else here.
-    pub(super) is_asked: bool,
-    /// A plan that a partner system gave it, until Vercel has read it, for so many steps at most.
-    pub(super) told: Option<(String, u8)>,
 }
 
 /// A customer.
@@ -141,11 +137,6 @@ impl Customer {
             segments: BTreeMap::new(),
             closed: BTreeSet::new(),
         }
-    }
-
-    /// Whether Vercel has yet to read a plan.
-    pub(super) fn is_told(&self) -> bool {
-        self.resources.iter().any(|bought| bought.told.is_some())
     }
 
     /// Resources whose end nobody has asked for.

@@ -1,11 +1,11 @@
 //! One history, from its beginning to its judgement.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::acts::{Act, Call, Meant, customer, perform};
 use super::bill::month_end;
-use super::check::{self, text};
+use super::check;
 use super::dice::{Dice, Stream};
 use super::fate::Weather;
 use super::model::Customer;
@@ -89,7 +89,6 @@ impl Play {
             for what in check::all(&self.stage, &self.customers, &state) {
                 self.wrong(what);
             }
-            self.heard(&state);
             if !self.violations.is_empty() {
                 break;
             }
@@ -138,10 +137,6 @@ impl Play {
         for _ in 0..together {
             acts.extend(self.draw().await?);
         }
-        // A plan by an event goes alone: until Vercel has read it nothing may end what it is of.
-        if acts.iter().any(|act| matches!(act.meant, Meant::Plan { .. })) {
-            acts.truncate(1);
-        }
         self.make(acts).await?;
         self.stage.arrive().await;
         Ok(())
@@ -153,18 +148,6 @@ impl Play {
             self.make(vec![act]).await?;
         }
         Ok(())
-    }
-
-    /// Plans that Vercel has read are no longer waited for.
-    fn heard(&mut self, state: &Value) {
-        for bought in self.customers.iter_mut().flat_map(|customer| customer.resources.iter_mut()) {
-            let Some((plan, steps)) = &mut bought.told else { continue };
-            *steps -= 1;
-            let row = check::rows(state, "resources").iter().find(|row| text(row, "id") == bought.id);
-            if *steps == 0 || row.is_some_and(|row| text(&row["billingPlan"], "id") == plan.as_str()) {
-                bought.told = None;
-            }
-        }
     }
 
     /// How long nothing is done. After an uninstall the scheduler must come inside Vercel's 24 hours.
@@ -241,10 +224,8 @@ impl Play {
             for at in 0..self.customers.len() {
                 let Some(who) = self.customers.get(at).filter(|who| who.leaves.is_none()) else { continue };
                 let id = who.id.clone();
-                if audit::plans_agree(self, &id).await? {
-                    let act = self.uninstall(at, &id);
-                    self.make(vec![act.tries(9)]).await?;
-                }
+                let act = self.uninstall(at, &id);
+                self.make(vec![act.tries(9)]).await?;
             }
         }
         audit::sabotage(self, self.sabotage).await?;

@@ -9,7 +9,7 @@ use super::acts::{Act, Meant, customer, partner};
 use super::check::{self, cents, invoices, text};
 use super::model::{Batch, Fate, Reading};
 use super::play::Play;
-use super::{FREE, PRODUCT, SCALE, TEAM, audit};
+use super::{FREE, PRODUCT, SCALE, TEAM};
 use crate::demo::readings::Meter;
 
 /// The most customers.
@@ -27,9 +27,8 @@ impl Play {
         }
         let at = self.script.below(count);
         let Some(who) = self.customers.get(at) else { return Ok(None) };
-        let free = who.staying().into_iter().filter(|bought| !bought.is_asked);
-        let staying: Vec<String> = free.map(|bought| bought.id.clone()).collect();
-        let (id, leaves, is_told) = (who.id.clone(), who.leaves.is_some(), who.is_told());
+        let staying: Vec<String> = who.staying().into_iter().map(|bought| bought.id.clone()).collect();
+        let (id, leaves) = (who.id.clone(), who.leaves.is_some());
         let resource = self.script.pick(&staying).cloned();
         let tries = 1 + self.script.below(5);
         let drawn = self.script.below(100);
@@ -37,12 +36,10 @@ impl Play {
             (0..=27, _) => self.report(at),
             (28..=33, _) => self.report_again(at),
             (34..=36, _) => self.report_otherwise(at),
-            (37..=46, Some(resource)) => self.change_plan(at, &id, resource),
-            (47..=53, Some(resource)) => Some(self.rename(at, &id, resource)),
+            (37..=46, Some(resource)) => self.change_plan(&id, &resource),
+            (47..=53, Some(resource)) => Some(self.rename(&id, &resource)),
             (54..=63, Some(resource)) => self.rotate(&id, &resource),
             (64..=68, _) if !leaves => self.provision(at),
-            // What ends something waits until Vercel has read the plan of it.
-            (69..=77, _) if is_told || !audit::plans_agree(self, &id).await? => None,
             (69..=71, Some(resource)) if staying.len() > 1 => Some(self.delete(at, &id, resource)),
             (72..=73, _) if !leaves => Some(self.uninstall(at, &id)),
             (74..=77, _) => Some(self.close(&id)),
@@ -137,23 +134,21 @@ impl Play {
         Some(act.meant(Meant::OtherBatch))
     }
 
-    fn change_plan(&mut self, at: usize, id: &str, resource: String) -> Option<Act> {
+    fn change_plan(&mut self, id: &str, resource: &str) -> Option<Act> {
         let number = self.number();
         let plan = *self.script.pick(&[FREE, TEAM, SCALE])?;
         if self.script.chance(25) {
             let data = json!({ "resourceId": resource, "planId": plan });
             let path = "/partner/events".to_owned();
             let name = format!("plan {plan} of {resource}, by an event");
-            let act = partner(name, format!("msg_{number}"), "resource.updated", path, id, &data);
-            return Some(act.meant(Meant::Plan { customer: at, resource, plan }));
+            return Some(partner(name, format!("msg_{number}"), "resource.updated", path, id, &data));
         }
         let path = format!("/_sim/installations/{id}/resources/{resource}");
         let name = format!("plan {plan} of {resource}");
-        let act = customer(name, "PATCH", path, format!("k{number}"), json!({ "planId": plan }));
-        Some(act.meant(Meant::Change { customer: at, resource }))
+        Some(customer(name, "PATCH", path, format!("k{number}"), json!({ "planId": plan })))
     }
 
-    fn rename(&mut self, at: usize, id: &str, resource: String) -> Act {
+    fn rename(&mut self, id: &str, resource: &str) -> Act {
         let number = self.number();
         let name = format!("name{number}");
         if self.script.chance(60) {
@@ -163,8 +158,7 @@ impl Play {
             return partner(title, format!("msg_{number}"), "resource.updated", path, id, &data);
         }
         let path = format!("/_sim/installations/{id}/resources/{resource}");
-        let act = customer(format!("rename {resource}"), "PATCH", path, format!("k{number}"), json!({ "name": name }));
-        act.meant(Meant::Change { customer: at, resource })
+        customer(format!("rename {resource}"), "PATCH", path, format!("k{number}"), json!({ "name": name }))
     }
 
     fn rotate(&mut self, id: &str, resource: &str) -> Option<Act> {

@@ -1,7 +1,7 @@
 //! The slice of an installation: what one Query reads, and what usage, the hourly push and the close work
 //! with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
@@ -45,17 +45,25 @@ pub(crate) async fn read(provider: &Provider, id: &InstallationId) -> Result<Opt
 }
 
 impl Slice {
+    /// The resources that count: not those that were never made, or taken back.
+    fn counted(&self) -> impl Iterator<Item = &Stored<Resource>> {
+        self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved && !resource.void)
+    }
+
     /// What is billed in a period, for pricing: resources, and the installation's own plan.
     pub(crate) fn billed(&self) -> Vec<BilledResource> {
-        let counted = self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved);
-        counted
+        self.counted()
             .map(|resource| BilledResource { id: Some(resource.id.clone()), segments: resource.segments.clone() })
             .collect()
     }
 
     /// The totals of one period, for pricing.
     pub(crate) fn totals_of(&self, period: Period) -> Vec<Metered<'_>> {
-        let own = self.totals.iter().filter(|total| total.period_start == period.start);
+        let void: BTreeSet<_> =
+            self.resources.iter().filter(|resource| resource.void).map(|resource| &resource.id).collect();
+        let is_own =
+            |total: &&Stored<MeterTotal>| total.period_start == period.start && !void.contains(&total.resource);
+        let own = self.totals.iter().filter(is_own);
         own.map(|total| metered(&total.item)).collect()
     }
 
@@ -78,8 +86,7 @@ impl Slice {
 
     /// The resources that can be metered, by id.
     pub(crate) fn metered<'a>(&'a self, catalog: &'a Catalog) -> BTreeMap<ResourceId, MeteredResource<'a>> {
-        let counted = self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved);
-        counted
+        self.counted()
             .filter_map(|resource| {
                 let meters = &catalog.product(resource.product.as_str())?.meters;
                 Some((resource.id.clone(), MeteredResource { meters, segments: &resource.segments }))

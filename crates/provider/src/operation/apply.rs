@@ -10,7 +10,7 @@ use tradepost_store::{Stored, Write};
 use crate::catalog::{Catalog, ChangeTime, Plan};
 use crate::edge::ApiError;
 use crate::idempotency::Answer;
-use crate::outbox::What;
+use crate::outbox::{News, What};
 use crate::period::CLOCKS_APART;
 use crate::pricing::Segment;
 use crate::provider::Provider;
@@ -100,13 +100,19 @@ pub(super) async fn done(
             resource.segments = first_segment(intent, now)?;
             let version = Some(operation.secrets_version);
             writes.push(seal_credentials(provider, &resource, secrets(done)?, version, true).await?.0);
+            let answers = operation.answers.clone();
+            owed.push(What::ConfirmResource { resource: resource.id.clone(), answers });
             let body = resource_body(provider.catalog()?, &resource, now)?;
             Reply::Ready(Answer::json(StatusCode::OK, &body)?.with_secrets_of(resource.id.clone()))
         }
         Kind::Update => {
-            change(&mut resource, intent, now);
-            if intent.origin == Origin::Partner {
-                owed.push(What::ResourceUpdated { resource: resource.id.clone() });
+            let begins_at = change(&mut resource, intent, now);
+            owed.extend(begins_at.and_then(|at| plan_begins(&resource, at, now)));
+            let is_partners = intent.origin == Origin::Partner;
+            // The answer to Vercel may be lost, and nobody repeats: then this tells it.
+            let news = if is_partners { News::Change } else { News::Answer };
+            owed.push(What::ResourceUpdated { resource: resource.id.clone(), news });
+            if is_partners {
                 Reply::Accepted
             } else {
                 Reply::Ready(Answer::json(StatusCode::OK, &resource_body(provider.catalog()?, &resource, now)?)?)
@@ -126,6 +132,7 @@ pub(super) async fn done(
         Kind::Delete => {
             end(&mut resource, now);
             writes.extend(forget(provider, &resource).await?);
+            owed.push(What::RemoveResource { resource: resource.id.clone() });
             Reply::Ready(Answer::empty(StatusCode::NO_CONTENT))
         }
     };
@@ -142,17 +149,22 @@ fn first_segment(intent: &Intent, now: Timestamp) -> Result<Vec<Segment>, ApiErr
     Ok(vec![Segment { number: 0, plan, start: now, end: None }])
 }
 
-/// Name, metadata and plan.
-fn change(resource: &mut Resource, intent: &Intent, now: Timestamp) {
+/// Name, metadata and plan. Returns when the plan begins, if it changes.
+fn change(resource: &mut Resource, intent: &Intent, now: Timestamp) -> Option<Timestamp> {
     if let Some(name) = &intent.name {
         resource.name.clone_from(name);
     }
     if let Some(metadata) = &intent.metadata {
         resource.metadata.clone_from(metadata);
     }
-    if let (Some(plan), Some(at)) = (&intent.plan, plan_change_at(resource, intent, now)) {
-        change_plan(resource, plan, at);
-    }
+    let (plan, at) = (intent.plan.as_ref()?, plan_change_at(resource, intent, now)?);
+    change_plan(resource, plan, at);
+    Some(at)
+}
+
+/// A plan that begins later is told to Vercel when it begins: until then Vercel reads the one before.
+pub(crate) fn plan_begins(resource: &Resource, at: Timestamp, now: Timestamp) -> Option<What> {
+    (at > now).then(|| What::ResourceUpdated { resource: resource.id.clone(), news: News::PlanBegins(at) })
 }
 
 /// Gives a resource another plan from `at` on. A plan that was to begin later is given up for the new one.

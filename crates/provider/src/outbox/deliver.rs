@@ -167,21 +167,22 @@ async fn attempt(provider: &Provider, stored: &Stored<Effect>, deadline: Deadlin
     let remove = Write::delete(Effect::key_of(&effect.lane, &effect.place, false), stored.version);
     let outcome = dispatch::dispatch(provider, effect, deadline).await.unwrap_or_else(|error| {
         error.log_as("an effect could not be tried");
-        Outcome::Later { reason: error.code.as_str().to_owned(), after: None }
+        Outcome::later(error.code.as_str().to_owned())
     });
     let (writes, tried) = match outcome {
         Outcome::Done(mut writes) => {
             writes.push(remove);
             (writes, Tried::Delivered)
         }
-        Outcome::Later { reason, after } => {
+        Outcome::Later { reason, after, mut writes } => {
             let mut again = effect.clone();
             again.attempts += 1;
             again.not_before = provider.clock.now().saturating_add(after.unwrap_or_else(|| backoff(again.attempts)))?;
             tracing::warn!(effect.kind = effect.what.name(), effect.attempts = again.attempts, reason, "effect waits");
             again.last_failure = Some(reason);
             // A newer effect that replaced this one meanwhile has a higher version: it wins.
-            (vec![Write::replace(&again, stored.version)?], Tried::Failed)
+            writes.push(Write::replace(&again, stored.version)?);
+            (writes, Tried::Failed)
         }
         Outcome::Wait { reason, after, mut writes } => {
             let mut again = effect.clone();

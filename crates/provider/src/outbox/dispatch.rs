@@ -20,6 +20,8 @@ pub enum Outcome {
         reason: String,
         /// When, in business time; the usual backoff if none.
         after: Option<SignedDuration>,
+        /// Committed together.
+        writes: Vec<Write>,
     },
     /// Not now, and something is to be remembered of it. Not a failure: attempts do not count.
     Wait {
@@ -45,12 +47,17 @@ impl Outcome {
         if matches!(error.status(), Some(401 | 403)) {
             // A token that was just replaced, or trouble at Vercel: nothing is given up for it, a person is told.
             tracing::error!(error.cause = %error, "Vercel does not accept the installation's token");
-            Self::Later { reason: error.to_string(), after: None }
+            Self::later(error.to_string())
         } else if error.is_retryable() || error.maybe_done() {
-            Self::Later { reason: error.to_string(), after: None }
+            Self::later(error.to_string())
         } else {
             Self::Dead { reason: error.to_string(), writes: Vec::new() }
         }
+    }
+
+    /// Not now: the usual backoff.
+    pub const fn later(reason: String) -> Self {
+        Self::Later { reason, after: None, writes: Vec::new() }
     }
 
     /// Nothing more to do.
@@ -63,9 +70,13 @@ impl Outcome {
 pub(super) async fn dispatch(provider: &Provider, effect: &Effect, deadline: Deadline) -> Result<Outcome, ApiError> {
     let installation = &effect.lane.installation;
     match &effect.what {
-        What::ResourceUpdated { resource } => {
+        What::ResourceUpdated { resource, .. } => {
             events::deliver::resource(provider, installation, resource, deadline).await
         }
+        What::ConfirmResource { answers, .. } => {
+            installations::confirm::deliver(provider, effect, answers.as_ref(), deadline).await
+        }
+        What::RemoveResource { resource } => events::deliver::removal(provider, installation, resource, deadline).await,
         What::InstallationUpdated => events::deliver::installation(provider, installation, deadline).await,
         What::PutSecrets { resource } => secrets::deliver::put(provider, installation, resource, deadline).await,
         What::RevokeSecrets { resource, keep_version } => {

@@ -10,6 +10,12 @@ use super::lane::{Class, LaneName};
 use crate::state::InvoicePhase;
 use crate::state::keys;
 
+/// How long what an answer may have told waits to be told anew: until the answer has had time to arrive.
+const ANSWER_WAIT: SignedDuration = SignedDuration::from_mins(2);
+/// How long Vercel has to repeat a delete whose answer it did not get, before it is told.
+const REMOVAL_WAIT: SignedDuration = SignedDuration::from_mins(15);
+/// How long Vercel has to repeat a create whose answer it did not get, before it is asked whether it knows the resource.
+const CONFIRM_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// How long an effect is kept that failed for good or was given up, where nothing waits for it.
 const APART_DAYS: i64 = 90;
 
@@ -24,12 +30,41 @@ pub struct Hint {
     pub vercel_id: InvoiceId,
 }
 
+/// Why Vercel is to read a resource again. Each has a slot of its own: one that is due now is not put off by one that
+/// is due later, nor the other way round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// Something changed on our side.
+    #[default]
+    Change,
+    /// Vercel asked for a change, and the answer may have been lost.
+    Answer,
+    /// A plan begins, at an instant that was in the future when it was chosen.
+    PlanBegins(Timestamp),
+}
+
 /// What is owed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// Tell Vercel to read the resource again (A.7).
     ResourceUpdated {
+        /// Which.
+        resource: ResourceId,
+        /// Why.
+        #[serde(default)]
+        news: News,
+    },
+    /// Ask Vercel whether it knows a resource that it had made (A.9), and take it back if not.
+    ConfirmResource {
+        /// Which.
+        resource: ResourceId,
+        /// The partition and sort key of the idempotency record of its create.
+        answers: Option<(String, String)>,
+    },
+    /// Have Vercel forget a resource that it asked to delete (A.12), should the answer have been lost.
+    RemoveResource {
         /// Which.
         resource: ResourceId,
     },
@@ -74,7 +109,11 @@ impl What {
     /// The class of its lane.
     pub const fn class(&self) -> Class {
         match self {
-            Self::ResourceUpdated { .. } | Self::InstallationUpdated | Self::ReadInvoice { .. } => Class::State,
+            Self::ResourceUpdated { .. }
+            | Self::ConfirmResource { .. }
+            | Self::RemoveResource { .. }
+            | Self::InstallationUpdated
+            | Self::ReadInvoice { .. } => Class::State,
             Self::PutSecrets { .. } | Self::RevokeSecrets { .. } => Class::Secrets,
             Self::SubmitInvoice { .. } | Self::RefundInvoice { .. } | Self::FinalizeInstallation => Class::Money,
             Self::ReleaseResources => Class::Deliveries,
@@ -84,7 +123,9 @@ impl What {
     /// The resource of its lane.
     pub const fn resource(&self) -> Option<&ResourceId> {
         match self {
-            Self::ResourceUpdated { resource }
+            Self::ResourceUpdated { resource, .. }
+            | Self::ConfirmResource { resource, .. }
+            | Self::RemoveResource { resource }
             | Self::PutSecrets { resource }
             | Self::RevokeSecrets { resource, .. } => Some(resource),
             _ => None,
@@ -104,9 +145,25 @@ impl What {
                 };
                 format!("read_invoice.{number}.{fact}")
             }
+            Self::ResourceUpdated { news: News::Answer, .. } => format!("{}.answer", self.name()),
+            Self::ResourceUpdated { news: News::PlanBegins(at), .. } => {
+                format!("{}.{:015}", self.name(), at.as_millisecond())
+            }
             // One each: a lower version that waits kills less than a higher one does.
             Self::RevokeSecrets { keep_version, .. } => format!("revoke_secrets.{keep_version:016}"),
             other => other.name().to_owned(),
+        }
+    }
+
+    /// When it is due if it is owed since `now`: some wait on purpose.
+    fn due(&self, now: Timestamp) -> Timestamp {
+        let later = |wait| now.saturating_add(wait).unwrap_or(now);
+        match self {
+            Self::ResourceUpdated { news: News::Answer, .. } => later(ANSWER_WAIT),
+            Self::ResourceUpdated { news: News::PlanBegins(at), .. } => (*at).max(now),
+            Self::ConfirmResource { .. } => later(CONFIRM_WAIT),
+            Self::RemoveResource { .. } => later(REMOVAL_WAIT),
+            _ => now,
         }
     }
 
@@ -114,6 +171,8 @@ impl What {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::ResourceUpdated { .. } => "resource_updated",
+            Self::ConfirmResource { .. } => "confirm_resource",
+            Self::RemoveResource { .. } => "remove_resource",
             Self::InstallationUpdated => "installation_updated",
             Self::ReadInvoice { .. } => "read_invoice",
             Self::PutSecrets { .. } => "put_secrets",
@@ -162,14 +221,15 @@ impl Effect {
     pub(super) fn new(lane: &LaneName, sequence: u64, what: What, now: Timestamp) -> Self {
         let place = if lane.class.is_ordered() { format!("{sequence:016}") } else { what.slot() };
         let lane = lane.clone();
+        let due = what.due(now);
         Self {
             lane,
             place,
             sequence,
             what,
             created_at: now,
-            not_before: now,
-            owed_since: None,
+            not_before: due,
+            owed_since: (due > now).then_some(due),
             attempts: 0,
             last_failure: None,
             dead: false,
@@ -179,7 +239,7 @@ impl Effect {
     }
 
     /// Since when it has been owed, in business time: the tries that failed since then do not count.
-    pub(super) fn owed_since(&self) -> Timestamp {
+    pub fn owed_since(&self) -> Timestamp {
         self.owed_since.unwrap_or(self.created_at)
     }
 
@@ -238,7 +298,8 @@ mod tests {
         let installation = InstallationId::new("icfg_1").unwrap();
         let resource = ResourceId::new("icfg_1.r1").unwrap();
         let lane = LaneName { installation, class: Class::State, resource: Some(resource.clone()) };
-        let effect = Effect::new(&lane, 7, What::ResourceUpdated { resource }, Timestamp::UNIX_EPOCH);
+        let effect =
+            Effect::new(&lane, 7, What::ResourceUpdated { resource, news: News::Change }, Timestamp::UNIX_EPOCH);
         assert_eq!(parse_effect_id(&effect.id()), Some((lane, "resource_updated".to_owned(), 7)));
         assert_eq!(parse_effect_id("a/b"), None);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_store::Write;
 
@@ -55,15 +55,23 @@ pub async fn enqueue(
         let seen = stored.as_ref().map(|lane| lane.version);
         let mut lane = stored.map_or_else(|| Lane::new(name.clone()), |lane| lane.item);
         let now = provider.clock.now();
-        lane.owed_since.get_or_insert(now);
+        let mut due = Timestamp::MAX;
         for (index, what) in effects {
             lane.sequence += 1;
             let effect = Effect::new(&name, lane.sequence, what, now);
             ids[index] = effect.id();
+            let owed = effect.owed_since();
+            lane.owed_since = Some(lane.owed_since.map_or(owed, |since| since.min(owed)));
+            due = due.min(effect.not_before);
             result.writes.push(Write::overwrite(&effect, lane.sequence * TRIES_PER_EFFECT)?);
         }
+        // Whoever holds the lane finds what was put in meanwhile before giving it back.
         if !lane.is_held(provider.lease.now()) {
-            result.holds.push(take(provider, &mut lane));
+            if due <= now {
+                result.holds.push(take(provider, &mut lane));
+            } else {
+                lane.due_at = Some(lane.due_at.map_or(due, |before| before.min(due)));
+            }
         }
         result.writes.push(match seen {
             Some(version) => Write::replace(&lane, version)?,

@@ -13,6 +13,8 @@
 //! - Money and deliveries queue in order. A dead letter blocks its own money lane and nothing else, until a
 //!   partner system settles it ([`Stuck`]). What blocks nothing lies apart for 90 days.
 //!
+//! - Some are owed for later: an effect that waits on purpose from the start takes no lease, and makes its lane due then.
+//!
 //! Retries wait in business time, leases run in lease time. After a failure an effect is due again in
 //! 1 min × 2ⁿ, at most [`BACKOFF_MINUTES_MAX`].
 
@@ -25,7 +27,7 @@ mod settle;
 
 pub use deliver::{Sweep, deliver, deliver_all, sweep};
 pub use dispatch::Outcome;
-pub use effect::{Effect, Hint, What, parse_effect_id};
+pub use effect::{Effect, Hint, News, What, parse_effect_id};
 pub use enqueue::{Enqueued, Hold, enqueue};
 pub use lane::{Class, DUE_PARTITIONS, Lane, LaneName};
 pub use settle::{Stuck, find, head};

@@ -242,6 +242,17 @@ pub struct RefundRecord {
     pub asked_at: Timestamp,
 }
 
+/// That Vercel refuses an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Since when.
+    pub since: Timestamp,
+    /// How often.
+    pub times: u32,
+    /// Whether its lines were put under other plans for it.
+    pub is_revised: bool,
+}
+
 /// The lines of an invoice, by their content: another try at a close with other lines does not touch them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineSet {
@@ -292,6 +303,9 @@ pub struct InvoiceRecord {
     /// Why it was given up, while the ledger has it written off.
     #[serde(default)]
     pub abandoned: Option<String>,
+    /// That Vercel refuses it.
+    #[serde(default)]
+    pub refused: Option<Refused>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -33,7 +33,9 @@ pub mod resource;
 pub mod session;
 pub mod vault;
 
-pub use billing::{InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord};
+pub use billing::{
+    InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord, Refused,
+};
 pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
 pub use installation::{CarriedAmount, Installation, InstallationStatus};
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, ResourceState, Rotation};

@@ -117,6 +117,12 @@ pub struct Resource {
     pub created_at: Timestamp,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// Whether Vercel has yet to be seen to know it: the answer to its create may have been lost.
+    #[serde(default)]
+    pub unconfirmed: bool,
+    /// Whether it was taken back because Vercel does not know it: nothing of it counts or is billed.
+    #[serde(default)]
+    pub void: bool,
 }
 
 impl Resource {

@@ -26,8 +26,8 @@ use crate::edge::layer::{self, Field, note};
 use crate::edge::said;
 use crate::flows::{self, RACES_MAX, committed, installations};
 use crate::idempotency::{self, Answer, Known};
-use crate::operation::{change_plan, must_be_live, plan_starts, unknown_plan};
-use crate::outbox::{self, What};
+use crate::operation::{change_plan, must_be_live, plan_begins, plan_starts, unknown_plan};
+use crate::outbox::{self, News, What};
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::{Installation, Resource};
@@ -80,9 +80,12 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
         let installation = installation?;
         let (write, what) = match &event {
             Event::Resource(event) => resource(&provider, &call, &installation, event).await?,
-            Event::Installation(event) => apply(&provider, &installation, event)?,
+            Event::Installation(event) => {
+                let (write, what) = apply(&provider, &installation, event)?;
+                (write, vec![what])
+            }
         };
-        let owed = outbox::enqueue(&provider, &call.installation, vec![what]).await?;
+        let owed = outbox::enqueue(&provider, &call.installation, what).await?;
         let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": owed.ids }))?;
         let mut writes = vec![write];
         writes.extend(owed.writes);
@@ -118,7 +121,7 @@ async fn resource(
     call: &PartnerCall,
     installation: &Stored<Installation>,
     event: &ResourceUpdated,
-) -> Result<(Write, What), ApiError> {
+) -> Result<(Write, Vec<What>), ApiError> {
     said::notification(event.notification.as_ref())?;
     said::status(event.status.as_ref())?;
     note(Field::ResourceId, &event.resource_id);
@@ -130,6 +133,7 @@ async fn resource(
         return Err(ApiError::busy(5));
     }
     let mut resource = stored.item.clone();
+    let mut owed = vec![What::ResourceUpdated { resource: event.resource_id.clone(), news: News::Change }];
     if let Some(name) = &event.name {
         installations::check_name(name)?;
         resource.name.clone_from(name);
@@ -150,7 +154,7 @@ async fn resource(
         }
         let at = plan_starts(provider.catalog()?, installation, resource.plan_at(now), plan, now)?;
         change_plan(&mut resource, plan, at);
+        owed.extend(plan_begins(&resource, at, now));
     }
-    let what = What::ResourceUpdated { resource: event.resource_id.clone() };
-    Ok((Write::replace(&resource, stored.version)?, what))
+    Ok((Write::replace(&resource, stored.version)?, owed))
 }

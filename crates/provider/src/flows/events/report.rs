@@ -18,7 +18,7 @@ use crate::edge::said;
 use crate::flows::{self, RACES_MAX, committed};
 use crate::idempotency::{self, Answer, Known};
 use crate::operation::{must_be_live, seal_credentials};
-use crate::outbox::{self, What};
+use crate::outbox::{self, News, What};
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::Resource;
@@ -65,7 +65,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
             resource.notification.clone_from(&report.notification);
         }
         let mut writes = vec![Write::replace(&resource, stored.version)?];
-        let mut owed = vec![What::ResourceUpdated { resource: report.resource_id.clone() }];
+        let mut owed = vec![What::ResourceUpdated { resource: report.resource_id.clone(), news: News::Change }];
         if let Some(secrets) = &report.secrets {
             writes.push(seal_credentials(&provider, &resource, secrets, None, false).await?.0);
             owed.push(What::PutSecrets { resource: report.resource_id.clone() });

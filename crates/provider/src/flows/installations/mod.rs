@@ -5,6 +5,7 @@
 //! deletes, uninstalls. What fails: Vercel repeats a request (answered once), two requests meet (409), the
 //! provisioner is down (503, a retry goes on), a token of another installation (403).
 
+pub(crate) mod confirm;
 mod delete;
 mod plans;
 mod provision;

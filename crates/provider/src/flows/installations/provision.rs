@@ -91,6 +91,8 @@ impl Create<'_> {
             operation: None,
             created_at: self.provider.clock.now(),
             deleted_at: None,
+            unconfirmed: true,
+            void: false,
         })
     }
 }

@@ -32,7 +32,8 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
             }
             if provider.lease.now() >= deadline.less(2).0 {
                 let reason = "deadline".to_owned();
-                return Ok(Outcome::Later { reason, after: Some(SignedDuration::from_mins(1)) });
+                let after = Some(SignedDuration::from_mins(1));
+                return Ok(Outcome::Later { reason, after, writes: Vec::new() });
             }
             // One that does not go must not keep the others.
             if let Err(reason) = release(provider, &resource, deadline).await? {
@@ -41,7 +42,7 @@ pub(crate) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
         }
     }
     Ok(match failed {
-        Some(reason) => Outcome::Later { reason, after: None },
+        Some(reason) => Outcome::later(reason),
         None => Outcome::nothing(),
     })
 }
@@ -51,7 +52,7 @@ const RAISES_MAX: u32 = 10;
 
 /// Deletes one resource there and here, under a fence that is above what the provisioner has seen: it may have seen
 /// more than we know, if the table was restored. The inner error is a reason to come back.
-async fn release(
+pub(super) async fn release(
     provider: &Provider,
     resource: &Stored<Resource>,
     deadline: Deadline,

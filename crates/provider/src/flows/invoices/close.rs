@@ -20,12 +20,10 @@ use crate::pricing::{self, Settlement};
 use crate::provider::Provider;
 use crate::state::installation::CLOSED_PERIODS_MAX;
 use crate::state::keys;
-use crate::state::{
-    CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry, Resource, ResourceState,
-};
+use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry};
 
 /// What carried small amounts are called on the next invoice.
-const CARRIED_NAME: &str = "Carried over from earlier periods";
+pub(super) const CARRIED_NAME: &str = "Carried over from earlier periods";
 
 /// Closes the oldest open period if its time has come. `None`: there was nothing to close.
 pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Result<Option<Vec<Hold>>, ApiError> {
@@ -148,22 +146,10 @@ pub(super) async fn prepare(
     advance(&mut installation, period, is_last, now);
     if is_last {
         owed.push(What::FinalizeInstallation);
-    } else {
-        owed.extend(plans_begun(slice, period.end));
     }
     writes.push(Write::replace(&installation, stored.version)?);
     let answers = stored.closing_for.clone().map(|(pk, sk)| Key { pk, sk });
     Ok(Closing { writes, owed, id, answers, settlement, invoice })
-}
-
-/// Plans that were to begin with the next period have begun: Vercel reads the resources again, or it would refuse the
-/// next invoice for a plan that it has never seen (spec A.14, rule 2).
-fn plans_begun(slice: &Slice, at: Timestamp) -> impl Iterator<Item = What> {
-    let begins = move |resource: &&Stored<Resource>| {
-        let is_live = resource.state == ResourceState::Live;
-        is_live && resource.segments.iter().any(|segment| segment.start == at && segment.contains(at))
-    };
-    slice.resources.iter().filter(begins).map(|resource| What::ResourceUpdated { resource: resource.id.clone() })
 }
 
 /// Prepares a rehearsal (spec F, "Test mode"): what a close now would come to is submitted as a test invoice. It
@@ -219,6 +205,7 @@ async fn invoice(
         booked_refunds: Money::ZERO,
         refund: None,
         abandoned: None,
+        refused: None,
         created_at: now,
     })
 }

@@ -9,8 +9,9 @@
 //!
 //! What fails: the scheduler fires twice (the guard on the installation lets one close through), a crash
 //! between any two steps (lines are written first, under the invoice's number, and overwritten by the next
-//! try), Vercel refuses an invoice for good (a dead letter that blocks the installation's money lane, an
-//! `error` in the log: a person must act, by way of `settle`).
+//! try), Vercel refuses an invoice (it is tried again for a day, with its lines under other plans, too: `refused`;
+//! then it is a dead letter that blocks the installation's money lane, an `error` in the log: a person must act, by way
+//! of `settle`).
 
 mod archive;
 mod book;
@@ -21,6 +22,7 @@ pub(crate) mod late;
 mod lines;
 pub(crate) mod read;
 pub(crate) mod refund;
+mod refused;
 mod settle;
 pub(crate) mod submit;
 

@@ -44,7 +44,7 @@ pub(crate) async fn deliver(
             if invoice.state == InvoiceState::RefundRequested
                 && hint.is_some_and(|hint| hint.phase == InvoicePhase::Refunded) =>
         {
-            return Ok(Outcome::Later { reason: "refund_not_visible_yet".to_owned(), after: None });
+            return Ok(Outcome::later("refund_not_visible_yet".to_owned()));
         }
         Ok(invoice) => {
             let mut seen = Seen::of_invoice(&invoice)?;

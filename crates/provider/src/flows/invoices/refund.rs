@@ -153,7 +153,7 @@ pub(crate) async fn deliver(
                 || error.is_retryable()
                 || (!refused_for_long && matches!(error.status(), Some(401 | 403 | 409))) =>
         {
-            Ok(Outcome::Later { reason: error.to_string(), after: Some(LOST_WAIT) })
+            Ok(Outcome::Later { reason: error.to_string(), after: Some(LOST_WAIT), writes: Vec::new() })
         }
         Err(error) => rejected(stored, &error.to_string()),
     }

@@ -3,6 +3,7 @@
 //! If the answer is lost, the client repeats with the same `externalId`; a 409 then says "already there" or
 //! "already billed" and nothing of which: the invoice is unknown, the effect stays, and Vercel's webhook,
 //! which carries our id, settles it, or a partner system does (`invoice.settle`). After a day it is an `error`.
+//! What Vercel refuses is another matter: [`refused`].
 //!
 //! A final invoice has 24 h from the uninstall: while Vercel is down it is tried every ten minutes. Should Vercel have
 //! finalized the installation meanwhile, it is a dead letter and an `error` that says what was lost.
@@ -15,7 +16,7 @@ use tradepost_store::{Stored, Write};
 
 use super::book::{Seen, book};
 use super::finalize::is_gone;
-use super::lines;
+use super::{lines, refused};
 use crate::edge::ApiError;
 use crate::flows::{self, OpenToken};
 use crate::outbox::Outcome;
@@ -79,17 +80,19 @@ pub(crate) async fn deliver(
         Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403)) => {
             Ok(match Outcome::of(&error) {
                 // Its 24 h are running.
-                Outcome::Later { reason, .. } if stored.is_final => Outcome::Later { reason, after: Some(FINAL_WAIT) },
+                Outcome::Later { reason, .. } if stored.is_final => {
+                    Outcome::Later { reason, after: Some(FINAL_WAIT), writes: Vec::new() }
+                }
                 outcome => outcome,
             })
         }
+        Err(error) if matches!(error.status(), Some(400 | 422)) => refused::again(provider, stored, &error).await,
         Err(error) => {
             let reason = match &error {
                 ClientError::InvalidInvoice(errors) => errors.join("; "),
                 other => other.to_string(),
             };
-            stored.item.phase = InvoicePhase::Rejected;
-            Ok(Outcome::Dead { reason, writes: vec![Write::replace(&stored.item, stored.version)?] })
+            refused::rejected(stored, reason)
         }
     }
 }

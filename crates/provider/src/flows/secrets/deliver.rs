@@ -39,7 +39,7 @@ pub(crate) async fn put(
     if let Err(error) = provider.vercel()?.update_secrets(&token.call(), resource, &update).await {
         return Ok(match error.status() {
             // A state conflict at Vercel passes; the new secrets must get there.
-            Some(409) => Outcome::Later { reason: error.to_string(), after: None },
+            Some(409) => Outcome::later(error.to_string()),
             _ => Outcome::of(&error),
         });
     }
@@ -92,6 +92,6 @@ pub(crate) async fn revoke(
     Ok(match provider.provisioner()?.send(&order, deadline).await {
         Ok(provisioner::Done { .. }) => Outcome::nothing(),
         Err(ProvisionerError::Refused { code, .. }) => Outcome::Dead { reason: code, writes: Vec::new() },
-        Err(error) => Outcome::Later { reason: error.to_string(), after: None },
+        Err(error) => Outcome::later(error.to_string()),
     })
 }

@@ -1,0 +1,107 @@
+//! A resource whose create was answered: does Vercel know it?
+//!
+//! The answer to a create may be lost, and the customer may not try again: then Vercel does not know the resource, and
+//! every invoice that names it would be refused (spec A.14, rule 2). So an hour later Vercel is asked (A.9). If it does not know
+//! the resource, twice with [`AGAIN`] in between, the resource is taken back: marked void first, from when on nothing of
+//! it counts, with a refusal as the answer to a late repeat of the create; then deleted at the provisioner and here. What
+//! fails: Vercel or the provisioner does not answer, a command is in progress; then it is tried again.
+
+use jiff::SignedDuration;
+use tradepost_store::{Key, Stored, Write};
+
+use super::release::release;
+use crate::edge::ApiError;
+use crate::flows::{self, OpenToken, committed};
+use crate::idempotency::{Answer, Remembered};
+use crate::outbox::{Effect, Outcome};
+use crate::provider::{Deadline, Provider};
+use crate::state::{InstallationStatus, Origin, Resource, ResourceState};
+
+/// How long after the first time Vercel is asked again.
+const AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// Why the effect waits between the two.
+const NOT_KNOWN: &str = "not_known_to_vercel";
+
+/// Asks. `answers` is the key of the create's idempotency record.
+pub(crate) async fn deliver(
+    provider: &Provider,
+    effect: &Effect,
+    answers: Option<&(String, String)>,
+    deadline: Deadline,
+) -> Result<Outcome, ApiError> {
+    let (id, Some(resource)) = (&effect.lane.installation, &effect.lane.resource) else {
+        return Err(ApiError::internal("a resource is to be confirmed that is not named"));
+    };
+    let Some(mut stored) = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await? else {
+        return Ok(Outcome::nothing());
+    };
+    if stored.void {
+        return end(provider, &stored, deadline).await;
+    }
+    let installation = flows::installation(provider, id).await?;
+    if !stored.unconfirmed || installation.status == InstallationStatus::Finalized {
+        return Ok(Outcome::nothing());
+    }
+    let token = OpenToken::of(provider, &installation, deadline).await?;
+    match provider.vercel()?.get_resource(&token.call(), resource).await {
+        Ok(_) => {
+            stored.item.unconfirmed = false;
+            Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
+        }
+        // It asked for its end, so it knew it.
+        Err(error)
+            if error.status() == Some(404) && stored.state == ResourceState::Deleted && installation.is_active() =>
+        {
+            Ok(Outcome::nothing())
+        }
+        Err(error) if error.status() == Some(404) => {
+            if effect.last_failure.as_deref() == Some(NOT_KNOWN) {
+                return take_back(provider, stored, answers, deadline).await;
+            }
+            Ok(Outcome::Wait { reason: NOT_KNOWN.to_owned(), after: AGAIN, writes: Vec::new() })
+        }
+        Err(error) => Ok(Outcome::of(&error)),
+    }
+}
+
+/// From this commit on nothing of the resource counts.
+async fn take_back(
+    provider: &Provider,
+    mut stored: Stored<Resource>,
+    answers: Option<&(String, String)>,
+    deadline: Deadline,
+) -> Result<Outcome, ApiError> {
+    if stored.operation.is_some() {
+        return Ok(Outcome::later("a command is in progress".to_owned()));
+    }
+    stored.item.void = true;
+    stored.item.unconfirmed = false;
+    let mut writes = vec![Write::replace(&stored.item, stored.version)?];
+    if let Some((pk, sk)) = answers {
+        let key = Key { pk: pk.clone(), sk: sk.clone() };
+        if let Some(mut record) = provider.store.get::<Remembered>(&key).await? {
+            let error = ApiError::conflict(
+                "Vercel did not get the answer, and the resource was taken back; ask again with a new key",
+            );
+            record.item.answer = Some(Answer::refusal(&error, Origin::Vercel)?);
+            writes.push(Write::replace(&record.item, record.version)?);
+        }
+    }
+    if !committed(provider, writes).await? {
+        return Ok(Outcome::later("the resource moved".to_owned()));
+    }
+    tracing::warn!(resource = %stored.id, "Vercel does not know a resource: it is taken back");
+    stored.version += 1;
+    end(provider, &stored, deadline).await
+}
+
+/// Deletes what was taken back.
+async fn end(provider: &Provider, stored: &Stored<Resource>, deadline: Deadline) -> Result<Outcome, ApiError> {
+    if stored.state == ResourceState::Deleted {
+        return Ok(Outcome::nothing());
+    }
+    Ok(match release(provider, stored, deadline).await? {
+        Ok(()) => Outcome::nothing(),
+        Err(reason) => Outcome::later(reason),
+    })
+}

@@ -1,0 +1,66 @@
+//! Invoices that Vercel refuses: for a plan that it had not read before the period was over.
+
+use serde_json::json;
+use tradepost_provider::state::InvoicePhase;
+
+use crate::world::got::text;
+use crate::world::{SCALE, TEAM, World};
+
+/// Told of the plan after the period, Vercel never had it in that period: the same money goes out under the plan that it
+/// has seen.
+#[tokio::test]
+async fn what_vercel_did_not_read_in_time_is_billed_under_the_plan_it_knows() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    world
+        .vercel_fails(json!([{ "match": { "path": "*/events" }, "fault": { "kind": "status", "status": 500 } }]))
+        .await;
+    let event = json!({ "resourceId": id, "planId": SCALE });
+    world.partner("resource.updated", "/partner/events", &installation, event).await.expect(202);
+    world.advance("10d").await;
+    world.partner("invoice.close", "/partner/invoices", &installation, json!({})).await.expect(202);
+    let total = world.stored_invoice(&installation, 1).await.total;
+    assert_eq!(world.invoices(&installation).await.len(), 0, "refused");
+    world.sweep().await;
+    assert_eq!(world.invoices(&installation).await.len(), 0, "news are on their way: it waits for them");
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    world.vercel_heals().await;
+    let invoices = world.invoices(&installation).await;
+    let [invoice] = invoices.as_slice() else { panic!("{invoices:#?}") };
+    assert_eq!(text(&invoice["total"]), total.to_string());
+    for line in invoice["items"].as_array().unwrap() {
+        assert_eq!((text(&line["billingPlanId"]).as_str(), line.get("resourceId")), (TEAM, None), "{line}");
+        assert!(text(&line["details"]).ends_with(&format!(" on {id}")), "{line}");
+    }
+    let stored = world.stored_invoice(&installation, 1).await;
+    assert!(stored.phase != InvoicePhase::Rejected && stored.refused.unwrap().is_revised, "{stored:?}");
+    world.advance("2h").await;
+    world.sweep().await;
+    assert_eq!(world.resource(&installation, &id).await["billingPlan"]["id"], SCALE);
+    world.close().await;
+}
+
+/// What Vercel does not take under any plan is a dead letter, a day later.
+#[tokio::test]
+async fn what_is_refused_for_a_day_is_a_dead_letter() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    let path = "*/billing/invoices";
+    let fault = json!({ "kind": "status", "status": 400 });
+    world.vercel_fails(json!([{ "match": { "method": "POST", "path": path }, "fault": fault }])).await;
+    world.cron("/cron/invoices").await;
+    for _ in 0..24 {
+        world.sweep().await;
+    }
+    let phase = async || world.stored_invoice(&installation, 1).await.phase;
+    assert_eq!(phase().await, InvoicePhase::Submitting);
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    assert_eq!(phase().await, InvoicePhase::Rejected);
+    world.close_leaving(&["submit_invoice"]).await;
+}

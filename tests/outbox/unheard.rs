@@ -1,0 +1,71 @@
+//! What Vercel asked for, and did not hear the answer to; and what begins later.
+
+use serde_json::{Value, json};
+
+use crate::world::got::text;
+use crate::world::vercel::Call;
+use crate::world::{FREE, TEAM, World};
+use crate::{patch, path, provision};
+
+/// A raw call: whatever is answered, Vercel's side does not keep it.
+#[tokio::test]
+async fn a_change_and_a_delete_whose_answers_are_lost_are_told() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel(patch(&installation, &id, "renamed").key("u1")).await.expect(200);
+    assert_eq!(world.resource(&installation, &id).await["name"], "orders");
+    world.advance("2m").await;
+    world.cron("/cron/outbox").await;
+    assert_eq!(world.resource(&installation, &id).await["name"], "renamed");
+    world.vercel(Call::new("DELETE", path(&installation, &id)).of(&installation).key("d1")).await.expect(204);
+    assert_eq!(world.resource(&installation, &id).await["deletedAt"], Value::Null);
+    world.advance("15m").await;
+    world.cron("/cron/outbox").await;
+    assert_ne!(world.resource(&installation, &id).await["deletedAt"], Value::Null);
+    world.sweep().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_plan_that_begins_with_the_next_period_is_told_when_it_begins() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    let path = format!("/_sim/installations/{installation}/resources/{id}");
+    world.control("PATCH", &path, json!({ "planId": FREE })).await.expect(200);
+    let shown = async || text(&world.resource(&installation, &id).await["billingPlan"]["id"]);
+    world.advance_to("2027-01-31T23:58:00Z").await;
+    world.cron("/cron/outbox").await;
+    assert_eq!(shown().await, TEAM);
+    world.advance_to("2027-02-01T00:00:00Z").await;
+    let swept = world.cron("/cron/outbox").await;
+    assert_eq!((&swept["lanes"]["delivered"], &swept["lanes"]["age_seconds"]), (&json!(1), &json!(0)));
+    world.advance("1s").await;
+    assert_eq!(shown().await, FREE);
+    world.close().await;
+}
+
+/// Nobody has it, so nobody pays for it; a repeat that comes late is told to ask anew.
+#[tokio::test]
+async fn a_resource_that_vercel_does_not_know_is_taken_back() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    let lost = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+    world.report(&installation, "b1", &[(&lost, "queries", "2027-01-01T00:00:00Z", "10")]).await.expect(200);
+    for _ in 0..2 {
+        assert_eq!(world.local.provisioner.resources(), 2);
+        world.sweep().await;
+    }
+    assert_eq!(world.local.provisioner.resources(), 1);
+    assert!(world.stored_resource(&installation, &lost).await.unwrap().void);
+    assert_eq!(world.vercel(provision(&installation)).await.status, 409);
+    let readings = [(lost.as_str(), "queries", "2027-01-01T00:00:00Z", "10")];
+    let refused = world.report(&installation, "b2", &readings).await.expect(200);
+    assert_eq!(refused.body["refused"].as_array().unwrap().len(), 1, "{refused:?}");
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    world.cron("/cron/invoices").await;
+    let invoices = world.invoices(&installation).await;
+    assert_eq!(invoices.iter().map(|invoice| text(&invoice["total"])).collect::<Vec<_>>(), ["20.00"]);
+    world.advance("2h").await;
+    world.sweep().await;
+    world.close().await;
+}

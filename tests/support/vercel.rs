@@ -145,7 +145,19 @@ fn vercel_variables(port: u16, configured: &Environment) -> Environment {
     variables
 }
 
-/// Free a moment ago; the runtime cannot be told to choose.
+/// A port that nobody has; the runtime cannot be told to choose. Not one of those that systems hand out by themselves
+/// (Linux: from 32,768 on): between here and there it could be given to another test's server or connection.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    const PORTS: std::ops::Range<u32> = 10_240..32_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(101);
+    loop {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        assert!(tried < PORTS.end, "no port is free");
+        let port = PORTS.start + first.wrapping_add(tried) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -193,9 +193,10 @@ fn cut(segments: &mut [Segment], at: Timestamp) {
 pub(crate) fn end(resource: &mut Resource, now: Timestamp) {
     resource.state = ResourceState::Deleted;
     resource.status = ResourceStatus::Uninstalled;
-    resource.deleted_at = Some(now);
+    // One that was taken back ended then, whenever the provisioner hears of it.
+    let ended_at = *resource.deleted_at.get_or_insert(now);
     resource.operation = None;
-    cut(&mut resource.segments, now);
+    cut(&mut resource.segments, ended_at);
 }
 
 /// The writes that go with a deleted resource: its secrets go, the installation counts one less.

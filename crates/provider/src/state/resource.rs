@@ -115,7 +115,7 @@ pub struct Resource {
     pub operation: Option<Operation>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was deleted.
+    /// When it was deleted, or taken back.
     pub deleted_at: Option<Timestamp>,
     /// Whether Vercel has yet to be seen to know it: the answer to its create may have been lost.
     #[serde(default)]

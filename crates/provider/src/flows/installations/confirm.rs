@@ -76,6 +76,7 @@ async fn take_back(
     }
     stored.item.void = true;
     stored.item.unconfirmed = false;
+    stored.item.deleted_at = Some(provider.clock.now());
     let mut writes = vec![Write::replace(&stored.item, stored.version)?];
     if let Some((pk, sk)) = answers {
         let key = Key { pk: pk.clone(), sk: sk.clone() };

@@ -1,11 +1,11 @@
 //! `tradepost history`: seeded histories, each a few customers' month or two on the whole system in one thread, with
 //! faults at every door, judged by what the history itself knows.
 //!
-//! A history is drawn from its seed: what customers and partner systems do ([`script`]), what goes wrong at the doors
-//! ([`doors`]), when processes of the provider die and what their clocks show ([`fleet`]), when the scheduler comes,
+//! A history is drawn from its seed: what customers and partner systems do (`script`), what goes wrong at the doors
+//! (`doors`), when processes of the provider die and what their clocks show (`fleet`), when the scheduler comes,
 //! twice or not at all. No socket, no sleep, no wall clock: the AWS SDK ends in a function call, the simulator and the
-//! provisioner are routers. Invariants are looked at after every step ([`check`]) and, after a calm in which
-//! everything owed must be delivered, all over again ([`audit`]). The same seed gives the same trace to the byte.
+//! provisioner are routers. Invariants are looked at after every step (`check`) and, after a calm in which
+//! everything owed must be delivered, all over again (`audit`). The same seed gives the same trace to the byte.
 //! What fails: a violation is a sentence in [`History::violations`]; an error is trouble of the stage's own.
 
 mod acts;

@@ -6,7 +6,7 @@
 //! it counts, with a refusal as the answer to a late repeat of the create; then deleted at the provisioner and here. What
 //! fails: Vercel or the provisioner does not answer, a command is in progress; then it is tried again.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tradepost_store::{Key, Stored, Write};
 
 use super::release::release;
@@ -56,7 +56,7 @@ pub(crate) async fn deliver(
         }
         Err(error) if error.status() == Some(404) => {
             if effect.last_failure.as_deref() == Some(NOT_KNOWN) {
-                return take_back(provider, stored, answers, deadline).await;
+                return take_back(provider, effect.not_before, stored, answers, deadline).await;
             }
             Ok(Outcome::Wait { reason: NOT_KNOWN.to_owned(), after: AGAIN, writes: Vec::new() })
         }
@@ -64,9 +64,10 @@ pub(crate) async fn deliver(
     }
 }
 
-/// From this commit on nothing of the resource counts.
+/// From this commit on nothing of the resource counts. It ended when Vercel was to be asked again, however late it was.
 async fn take_back(
     provider: &Provider,
+    ended_at: Timestamp,
     mut stored: Stored<Resource>,
     answers: Option<&(String, String)>,
     deadline: Deadline,
@@ -76,7 +77,7 @@ async fn take_back(
     }
     stored.item.void = true;
     stored.item.unconfirmed = false;
-    stored.item.deleted_at = Some(provider.clock.now());
+    stored.item.deleted_at = Some(ended_at);
     let mut writes = vec![Write::replace(&stored.item, stored.version)?];
     if let Some((pk, sk)) = answers {
         let key = Key { pk: pk.clone(), sk: sk.clone() };

@@ -32,10 +32,11 @@ pub struct PlaceError {
 }
 
 impl Place {
-    /// Vercel's variables count first: Vercel itself runs on Lambda, so Lambda's may be set there too.
+    /// Vercel's variables count first: Vercel itself runs on Lambda, so Lambda's may be set there too. `vercel dev` sets
+    /// none of a deployment's, but its own, and waits for what Vercel's runtime says at its start.
     pub fn detect(environment: &dyn Environment) -> Self {
         let set = |name| environment.var(name).is_some();
-        if set("VERCEL_IPC_PATH") || set("VERCEL") {
+        if set("VERCEL_IPC_PATH") || set("VERCEL") || set("VERCEL_DEV") {
             Self::Vercel
         } else if set("AWS_LAMBDA_RUNTIME_API") {
             Self::Lambda
@@ -94,10 +95,11 @@ mod tests {
     #[test]
     fn vercels_variables_count_before_lambdas() {
         let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
-        let cases: [(&'static [(&str, &str)], Place); 5] = [
+        let cases: [(&'static [(&str, &str)], Place); 6] = [
             (&[("VERCEL", "1"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")], Place::Vercel),
             (&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"), ("VERCEL_IPC_PATH", "/tmp/ipc")], Place::Vercel),
             (&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"), ("PORT", "8080")], Place::Lambda),
+            (&[("VERCEL_DEV", "1"), ("VERCEL_DEV_PORT", "8080")], Place::Vercel),
             (&[("VERCEL_DEV_PORT", "8080")], Place::Localhost),
             (&[], Place::Localhost),
         ];

@@ -29,7 +29,7 @@ use tradepost_marketplace::doors::{
 use tradepost_marketplace::endpoint::{self, Endpoint};
 use tradepost_marketplace::http_door::{Http as _, Network};
 use tradepost_provider::settings::{Function, Platform, Settings};
-use tradepost_provider::{Provider, caller, edge, flows};
+use tradepost_provider::{caller, edge, flows};
 
 /// Where the time is asked.
 const VARIABLE: &str = "TRADEPOST_SIMULATION_CLOCK";
@@ -98,20 +98,6 @@ async fn at_its_time(asked: Arc<Asked>, request: Request, next: Next) -> Respons
     }
 }
 
-fn routes(function: Function) -> fn(&Provider) -> Router {
-    match function {
-        Function::Installations => flows::installations::router,
-        Function::Sso => flows::sso::router,
-        Function::Webhooks => flows::webhooks::router,
-        Function::Events => flows::events::router,
-        Function::Usage => flows::usage::router,
-        Function::Billing => flows::billing::router,
-        Function::Invoices => flows::invoices::router,
-        Function::Secrets => flows::secrets::router,
-        Function::Outbox => flows::outbox::router,
-    }
-}
-
 fn router(function: Function, place: Place) -> Result<Router, String> {
     if place != Place::Localhost {
         return Err("a simulation runs on localhost only".to_owned());
@@ -128,7 +114,9 @@ fn router(function: Function, place: Place) -> Result<Router, String> {
     let provider = settings.provider_at(clock, lease).map_err(|error| shown(&error))?;
     let asked = Arc::new(Asked { network, url, told });
     let layer = middleware::from_fn(move |request: Request, next: Next| at_its_time(asked.clone(), request, next));
-    Ok(routes(function)(&provider).layer(layer))
+    let served = flows::ROUTERS.into_iter().find(|(own, _)| *own == function);
+    let (_, make) = served.ok_or_else(|| format!("{} serves nothing", function.name()))?;
+    Ok(make(&provider).layer(layer))
 }
 
 fn main() -> ExitCode {

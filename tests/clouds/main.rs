@@ -12,8 +12,6 @@
 mod aws;
 mod built;
 mod events;
-#[path = "../support/flows.rs"]
-mod flows;
 #[path = "../support/routes.rs"]
 mod routed;
 mod routes;

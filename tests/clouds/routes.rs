@@ -4,9 +4,9 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use tower::ServiceExt as _;
 use tradepost_marketplace::doors::Environment;
+use tradepost_provider::flows::ROUTERS;
 use tradepost_provider::settings::{self, Platform};
 
-use crate::flows::FLOWS;
 pub use crate::routed::{Route, all};
 
 /// As much configuration as lets every router be built; nothing is called.
@@ -24,7 +24,7 @@ impl Environment for Anywhere {
 #[tokio::test]
 async fn the_routers_have_these_routes_each_its_own() {
     let routes = all();
-    for (function, router) in FLOWS {
+    for (function, router) in ROUTERS {
         let provider = settings::provider(&Anywhere, Platform::Localhost, function).unwrap();
         let served_by = router(&provider);
         for route in routes.iter().filter(|route| !route.path.starts_with("/health/")) {

@@ -21,11 +21,8 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
 use tradepost_cli::control::Control;
 use tradepost_cli::demo::{self, Event, Site};
-use tradepost_cli::development;
-use tradepost_cli::local::CRONS;
 use tradepost_marketplace::doors::{Environment as _, ProcessEnvironment, SystemEntropy, SystemSleeper};
 use tradepost_marketplace::http_door::{HttpDoor, Network};
 use tradepost_store::connect::{DynamoConfig, DynamoCredentials, Identity};
@@ -91,20 +88,6 @@ fn table(url: &str) -> Store {
     Store::new(backend, Arc::new(SystemSleeper), Arc::new(SystemEntropy)).without_ttl()
 }
 
-async fn register(control: &Control, front: &Front) {
-    let crons = CRONS.map(|(path, schedule)| json!({ "path": path, "schedule": schedule }));
-    let body = json!({
-        "baseUrl": front.url,
-        "redirectLoginUrl": format!("{}/callback", front.url),
-        "webhookUrl": format!("{}/webhooks/vercel", front.url),
-        "clientId": development::CLIENT_ID,
-        "clientSecret": development::CLIENT_SECRET,
-        "cronSecret": development::CRON_SECRET,
-        "crons": crons,
-    });
-    control.act("POST", "/_sim/partner", None, &body).await.unwrap();
-}
-
 #[test]
 fn a_month_with_twenty_kills_balances() {
     let seed = ProcessEnvironment.var("TRADEPOST_KILLS_SEED").map_or(SEED, |text| text.parse().unwrap());
@@ -129,7 +112,7 @@ fn a_month_with_twenty_kills_balances() {
         move || kill_all(&processes, &plan, &lines)
     });
     let report = runtime.block_on(async {
-        register(&control, &front).await;
+        control.register(&front.url, 1).await.unwrap();
         let mut watch = |event: Event<'_>| {
             if let Event::Act(act) = event {
                 told.act(act.n);

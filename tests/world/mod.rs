@@ -16,8 +16,6 @@ pub mod acts;
 pub mod audit;
 pub mod doors;
 pub mod end;
-#[path = "../support/flows.rs"]
-mod functions;
 pub mod got;
 pub mod mortal;
 pub mod partner;
@@ -51,6 +49,7 @@ use tradepost_marketplace::endpoint;
 use tradepost_marketplace::ids::ClientId;
 use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
+use tradepost_provider::flows::ROUTERS;
 use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
 use tradepost_provider::state::vault::Vault;
@@ -60,7 +59,6 @@ use tradepost_store::embedded::TABLE_NAME;
 use tradepost_store::{Backend, FaultKind, FaultPlan, KeyRing, Store};
 
 use doors::{Hand, Waits};
-use functions::FLOWS;
 use got::Got;
 use mortal::Mortal;
 use policy::Watch;
@@ -234,7 +232,7 @@ impl World {
 
     /// What each function may do with the table.
     pub fn policies() -> Policies {
-        Policies::read(&template::template(), &FLOWS.map(|(function, _)| function.name()))
+        Policies::read(&template::template(), &ROUTERS.map(|(function, _)| function.name()))
     }
 
     /// A number that no other call has: for ids and keys.
@@ -361,7 +359,7 @@ impl Makings<'_> {
     /// All functions, as a platform serves them, and the routes of the test's own.
     fn routes(&self, watch: &Arc<Watch>) -> Router {
         let faulty = || self.local.faulty.clone();
-        let own = FLOWS.map(|(function, router)| {
+        let own = ROUTERS.map(|(function, router)| {
             let watched = Arc::new(watch.of(function.name(), faulty()));
             let provider = self.provider(watched).only(function);
             watch.keep(function, provider.clone());

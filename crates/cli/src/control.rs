@@ -17,6 +17,16 @@ use serde_json::Value;
 use tradepost_marketplace::doors::{Sleeper, SystemSleeper};
 use tradepost_marketplace::http_door::HttpDoor;
 
+use crate::development;
+
+/// What Vercel's scheduler is told to call (formats.md, "Schedules").
+pub const CRONS: [(&str, &str); 4] = [
+    ("/cron/billing", "0 * * * *"),
+    ("/cron/outbox", "0 * * * *"),
+    ("/cron/invoices", "5 * * * *"),
+    ("/cron/secrets", "5 * * * *"),
+];
+
 /// How long one call may take: moving the clock waits for every cron on the way.
 const TIMEOUT: Duration = Duration::from_mins(10);
 /// How often a call that fails in passing is made. The pauses add up to more than an operation's lease of 120 s.
@@ -81,6 +91,23 @@ impl Control {
     /// Waits until it serves.
     pub async fn ready(&self) -> anyhow::Result<()> {
         self.get("/_sim/health").await.map(|_| ())
+    }
+
+    /// Registers the provider at `provider_url`, with the keys of development and the hourly crons; Vercel sends it every
+    /// request `repeat` times.
+    pub async fn register(&self, provider_url: &str, repeat: u32) -> anyhow::Result<()> {
+        let crons = CRONS.map(|(path, schedule)| serde_json::json!({ "path": path, "schedule": schedule }));
+        let body = serde_json::json!({
+            "baseUrl": provider_url,
+            "redirectLoginUrl": format!("{provider_url}/callback"),
+            "webhookUrl": format!("{provider_url}/webhooks/vercel"),
+            "clientId": development::CLIENT_ID,
+            "clientSecret": development::CLIENT_SECRET,
+            "cronSecret": development::CRON_SECRET,
+            "crons": crons,
+            "repeat": repeat,
+        });
+        self.act("POST", "/_sim/partner", None, &body).await.map(|_| ())
     }
 
     /// What time it is there.

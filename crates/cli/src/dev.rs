@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ pub fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = stopped()?;
     let start = Timestamp::from_second(DEFAULT_START_SECONDS).context("the simulated start is out of range")?;
-    let store = (options.store.as_os_str() != "memory").then(|| options.store.clone());
+    let store = local::file(&options.store).map(Path::to_owned);
     let local = Local::open(local::Options {
         provider: options.provider,
         simulator: options.simulator,
@@ -85,11 +85,8 @@ fn addresses(local: &Local) -> String {
 
 fn welcome(local: &Local, options: &Options) -> String {
     let Local { provider_url, simulator_url, dynamodb_url, .. } = local;
-    let place = if options.store.as_os_str() == "memory" {
-        "in memory".to_owned()
-    } else {
-        format!("in {}", options.store.display())
-    };
+    let place =
+        local::file(&options.store).map_or_else(|| "in memory".to_owned(), |file| format!("in {}", file.display()));
     let json = "-H 'content-type: application/json'";
     format!(
         "Tradepost is ready.\n\

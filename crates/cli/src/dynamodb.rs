@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tradepost_store::Embedded;
 use tradepost_store::embedded::TABLE_NAME;
-use tradepost_store::{Embedded, Where};
 
 use crate::dev::stopped;
 use crate::local;
@@ -30,7 +30,7 @@ pub struct Options {
 /// Serves until told to stop.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = stopped()?;
-    let place = if options.store.as_os_str() == "memory" { Where::Memory } else { Where::File(options.store) };
+    let place = local::place(local::file(&options.store));
     let embedded = Embedded::start(place, local::bind(options.listen).await?).await?;
     let url = &embedded.url;
     if options.json {

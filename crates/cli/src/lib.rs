@@ -13,3 +13,4 @@ pub mod log;
 pub mod provisioner;
 pub mod simulate;
 pub mod terminal;
+mod whole;

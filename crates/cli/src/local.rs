@@ -15,47 +15,40 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tradepost_host::guarded;
-use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{
-    BusinessClock, Clock, Entropy, LeaseClock, Sleeper, SystemClock, SystemEntropy, SystemSleeper,
+    BusinessClock, Clock, LeaseClock, Sleeper as _, SystemClock, SystemEntropy, SystemSleeper,
 };
-use tradepost_marketplace::endpoint;
 use tradepost_marketplace::http_door::{HttpDoor, Network};
-use tradepost_marketplace::ids::ClientId;
-use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
-use tradepost_provider::provisioner::Provisioner;
-use tradepost_provider::signing::{PartnerKeys, SigningSecret};
-use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn, flows};
+use tradepost_provider::{Provider, flows};
 use tradepost_simulator::{ClockMode, Options as SimulatorOptions, Simulator};
-use tradepost_store::embedded::TABLE_NAME;
-use tradepost_store::{DynamoBackend, Embedded, Faulty, KeyRing, Store, Where};
+use tradepost_store::{DynamoBackend, Embedded, Faulty, Store, Where};
 
 use crate::canaries::Canaries;
 use crate::control::Control;
 use crate::development;
 use crate::provisioner::DemoProvisioner;
+use crate::whole::Outside;
 
-/// The time that a request to the provider gets.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(25);
 /// How long open requests may take to end after the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much later the lease clock is at each start on the same files: the leases of a killed process are over, since
 /// the lock on the store says that it is gone.
 const LEASE_STEP: SignedDuration = SignedDuration::from_hours(1);
-/// What Vercel's scheduler is told to call (formats.md, "Schedules").
-pub const CRONS: [(&str, &str); 4] = [
-    ("/cron/billing", "0 * * * *"),
-    ("/cron/outbox", "0 * * * *"),
-    ("/cron/invoices", "5 * * * *"),
-    ("/cron/secrets", "5 * * * *"),
-];
+
+/// The file that an option of the form `memory|FILE` names, if it names one.
+pub(crate) fn file(kept_in: &Path) -> Option<&Path> {
+    (kept_in.as_os_str() != "memory").then_some(kept_in)
+}
+
+/// Where the table is kept: in memory, without a file.
+pub(crate) fn place(file: Option<&Path>) -> Where {
+    file.map_or(Where::Memory, |file| Where::File(file.to_owned()))
+}
 
 /// What to open.
 #[derive(Clone)]
@@ -212,9 +205,8 @@ impl Local {
         let at_simulator = bind(options.simulator).await?;
         let at_dynamodb = bind(options.dynamodb).await?;
         let at_provisioner = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let place = options.store.as_ref().map_or(Where::Memory, |file| Where::File(file.clone()));
         // First: its lock is what keeps a second process off all three files.
-        let embedded = Embedded::start(place, at_dynamodb).await?;
+        let embedded = Embedded::start(place(options.store.as_deref()), at_dynamodb).await?;
 
         let vercel_file = options.store.as_deref().map(|file| beside(file, ".vercel"));
         let simulator =
@@ -235,10 +227,20 @@ impl Local {
         let (provider_url, simulator_url) = (url(&at_provider)?, url(&at_simulator)?);
         let provisioner_url = url(&at_provisioner)?;
         let http: HttpDoor = Arc::new(Network::new("Tradepost-Local/1.0").context("there is no HTTP client")?);
-        let outside = Outside { clock, lease, http: http.clone() };
         let backend = Arc::new(DynamoBackend::new(embedded.config()));
         let faulty = Faulty::counting(backend.clone());
-        let provider = outside.provider(&faulty, catalog, &simulator_url, &provisioner_url)?;
+        let outside = Outside {
+            vercel_url: &simulator_url,
+            provisioner_url: &provisioner_url,
+            catalog,
+            table: Arc::new(faulty.clone()),
+            http: http.clone(),
+            clock,
+            lease,
+            sleeper: Arc::new(SystemSleeper),
+            entropy: Arc::new(SystemEntropy),
+        };
+        let provider = outside.provider()?;
         let bare = Store::new(backend, Arc::new(SystemSleeper), Arc::new(SystemEntropy)).without_ttl();
 
         let routes = guarded("tradepost", flows::all(&provider));
@@ -266,21 +268,9 @@ impl Local {
         })
     }
 
-    /// Registers the provider at the simulator, with the hourly crons; every request is sent `repeat` times.
+    /// Registers the provider at the simulator; every request is sent `repeat` times.
     pub async fn register(&self, repeat: u32) -> anyhow::Result<()> {
-        let crons = CRONS.map(|(path, schedule)| serde_json::json!({ "path": path, "schedule": schedule }));
-        let body = serde_json::json!({
-            "baseUrl": self.provider_url,
-            "redirectLoginUrl": format!("{}/callback", self.provider_url),
-            "webhookUrl": format!("{}/webhooks/vercel", self.provider_url),
-            "clientId": development::CLIENT_ID,
-            "clientSecret": development::CLIENT_SECRET,
-            "cronSecret": development::CRON_SECRET,
-            "crons": crons,
-            "repeat": repeat,
-        });
-        self.control.act("POST", "/_sim/partner", None, &body).await?;
-        Ok(())
+        self.control.register(&self.provider_url, repeat).await
     }
 
     /// Ends everything: open requests first, then the store.
@@ -289,56 +279,5 @@ impl Local {
             server.stop().await;
         }
         self.embedded.stop().await;
-    }
-}
-
-/// What the provider gets from outside.
-struct Outside {
-    clock: BusinessClock,
-    lease: LeaseClock,
-    http: HttpDoor,
-}
-
-impl Outside {
-    fn provider(
-        &self,
-        faulty: &Faulty,
-        catalog: Catalog,
-        vercel_url: &str,
-        provisioner_url: &str,
-    ) -> anyhow::Result<Provider> {
-        let Self { clock, lease, http } = self;
-        let sleeper: Arc<dyn Sleeper> = Arc::new(SystemSleeper);
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let secret = |text: &str| SecretString::from(text);
-        let vercel = endpoint::checked(vercel_url).context("the simulator's address")?;
-        let client_id = ClientId::new(development::CLIENT_ID)?;
-        let ring = KeyRing::parse(development::KEY_RING)?;
-        let orders = SigningSecret::parse("the provisioner's secret", &secret(development::PROVISIONER_SECRET))?;
-        let provisioner_url = provisioner_url.parse().context("the provisioner's address")?;
-        Ok(Provider::new(Parts {
-            keys: Some(Vault::new(ring, TABLE_NAME, entropy.clone())),
-            vercel: Some(Client::new(http.clone(), vercel.clone(), lease.clone(), sleeper.clone(), entropy.clone())),
-            tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
-            catalog: Some(catalog),
-            provisioner: Some(Provisioner::new(http.clone(), provisioner_url, orders, clock.clone(), lease.clone())),
-            partners: Some(PartnerKeys::parse(&SecretString::from(development::partner_keys()))?),
-            sign_on: Some(SignOn {
-                client_id,
-                client_secret: secret(development::CLIENT_SECRET),
-                dashboard_url: None,
-                insecure_cookies: true,
-            }),
-            webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
-            cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
-            doors: Doors {
-                store: Store::new(Arc::new(faulty.clone()), sleeper.clone(), entropy.clone()).without_ttl(),
-                deadline: REQUEST_DEADLINE,
-                clock: clock.clone(),
-                lease: lease.clone(),
-                sleeper,
-                entropy,
-            },
-        }))
     }
 }

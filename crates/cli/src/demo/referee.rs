@@ -100,7 +100,7 @@ pub fn money(cents: i128) -> String {
 }
 
 /// Divides, halves to even. Both are positive, or the dividend is zero.
-fn rounded(dividend: i128, divisor: i128) -> i128 {
+pub(crate) fn rounded(dividend: i128, divisor: i128) -> i128 {
     let (quotient, rest) = (dividend / divisor, dividend % divisor);
     match (rest * 2).cmp(&divisor) {
         std::cmp::Ordering::Less => quotient,

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::model::{Period, Reading, Segment};
 use super::{SCALE, TEAM};
 use crate::demo::readings::{Meter, NANO};
+use crate::demo::referee::rounded;
 
 /// `(from, to, price)` in billionths; open at the end if none.
 type Tier = (i128, Option<i128>, i128);
@@ -23,16 +24,6 @@ type Tier = (i128, Option<i128>, i128);
 const QUERIES: [Tier; 1] = [(100_000 * NANO, None, 25_000)];
 const STORAGE: [Tier; 1] = [(5 * NANO, None, 750_000_000)];
 const EGRESS: [Tier; 2] = [(10 * NANO, Some(100 * NANO), 90_000_000), (100 * NANO, None, 70_000_000)];
-
-/// Divides, halves to even; nothing is negative.
-fn rounded(dividend: i128, divisor: i128) -> i128 {
-    let (quotient, rest) = (dividend / divisor, dividend % divisor);
-    match (rest * 2).cmp(&divisor) {
-        std::cmp::Ordering::Less => quotient,
-        std::cmp::Ordering::Greater => quotient + 1,
-        std::cmp::Ordering::Equal => quotient + quotient % 2,
-    }
-}
 
 fn cents(price: i128, quantity: i128) -> i128 {
     rounded(price * quantity, NANO * NANO / 100)

@@ -10,22 +10,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use jiff::SignedDuration;
-use secrecy::SecretString;
 use tower::ServiceExt as _;
 use tradepost_host::guarded;
-use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{BusinessClock, Clock, Entropy, LeaseClock, Sleeper};
-use tradepost_marketplace::endpoint;
 use tradepost_marketplace::http_door::{Http, HttpDoor, HttpError, RESPONSE_BYTES_MAX};
-use tradepost_marketplace::ids::ClientId;
-use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
-use tradepost_provider::provisioner::Provisioner;
-use tradepost_provider::signing::{PartnerKeys, SigningSecret};
-use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn, flows};
-use tradepost_store::embedded::TABLE_NAME;
-use tradepost_store::{Backend, KeyRing, Store};
+use tradepost_provider::flows;
+use tradepost_store::Backend;
 
 use super::dice::{Dice, Drawn, Stream};
 use super::doors::{Ghosts, Late, Network, Table};
@@ -34,12 +25,10 @@ use super::life::Life;
 use super::sabotage::Sabotage;
 use super::time::{Lease, SKEW_MAX_MS, Skewed, Waits};
 use super::{PROVISIONER, VERCEL, lock};
-use crate::development;
+use crate::whole::Outside;
 
 /// How many processes serve.
 const PROCESSES: usize = 2;
-/// The time that a request gets.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(25);
 
 /// What every process is made of.
 pub(super) struct Recipe {
@@ -112,35 +101,18 @@ impl Fleet {
             sabotage: *sabotage,
         });
         let lease = LeaseClock(lease.clone());
-        let secret = |text: &str| SecretString::from(text);
-        let vercel = endpoint::checked(VERCEL).context("Vercel's address")?;
-        let client_id = ClientId::new(development::CLIENT_ID)?;
-        let orders = SigningSecret::parse("the provisioner's secret", &secret(development::PROVISIONER_SECRET))?;
-        let provisioner = PROVISIONER.parse().context("the provisioner's address")?;
-        let provider = Provider::new(Parts {
-            keys: Some(Vault::new(KeyRing::parse(development::KEY_RING)?, TABLE_NAME, entropy.clone())),
-            vercel: Some(Client::new(http.clone(), vercel.clone(), lease.clone(), sleeper.clone(), entropy.clone())),
-            tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
-            catalog: Some(catalog.clone()),
-            provisioner: Some(Provisioner::new(http, provisioner, orders, clock.clone(), lease.clone())),
-            partners: Some(PartnerKeys::parse(&SecretString::from(development::partner_keys()))?),
-            sign_on: Some(SignOn {
-                client_id,
-                client_secret: secret(development::CLIENT_SECRET),
-                dashboard_url: None,
-                insecure_cookies: false,
-            }),
-            webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
-            cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
-            doors: Doors {
-                store: Store::new(table, sleeper.clone(), entropy.clone()).without_ttl(),
-                deadline: REQUEST_DEADLINE,
-                clock,
-                lease,
-                sleeper,
-                entropy,
-            },
-        });
+        let outside = Outside {
+            vercel_url: VERCEL,
+            provisioner_url: PROVISIONER,
+            catalog: catalog.clone(),
+            table,
+            http,
+            clock,
+            lease,
+            sleeper,
+            entropy,
+        };
+        let provider = outside.provider()?;
         Ok(Process { life, router: guarded("tradepost", flows::all(&provider)) })
     }
 

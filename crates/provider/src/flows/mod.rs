@@ -22,22 +22,25 @@ use crate::settings::Function;
 use crate::state::Installation;
 use crate::state::installation::TOKEN_FIELD;
 
-type Make = fn(&Provider) -> Router;
+/// Makes a flow's router.
+pub type Make = fn(&Provider) -> Router;
+
+/// What each function serves. (A function's own binary names its router itself, and links no other.)
+pub const ROUTERS: [(Function, Make); 9] = [
+    (Function::Installations, installations::router),
+    (Function::Sso, sso::router),
+    (Function::Webhooks, webhooks::router),
+    (Function::Events, events::router),
+    (Function::Usage, usage::router),
+    (Function::Billing, billing::router),
+    (Function::Invoices, invoices::router),
+    (Function::Secrets, secrets::router),
+    (Function::Outbox, outbox::router),
+];
 
 /// All flows in one router: the local server. Each works with no more than its function is configured for.
 pub fn all(provider: &Provider) -> Router {
-    let routers: [(Function, Make); 9] = [
-        (Function::Installations, installations::router),
-        (Function::Sso, sso::router),
-        (Function::Webhooks, webhooks::router),
-        (Function::Events, events::router),
-        (Function::Usage, usage::router),
-        (Function::Billing, billing::router),
-        (Function::Invoices, invoices::router),
-        (Function::Secrets, secrets::router),
-        (Function::Outbox, outbox::router),
-    ];
-    let narrowed = routers.into_iter().map(|(function, router)| router(&provider.only(function)));
+    let narrowed = ROUTERS.into_iter().map(|(function, router)| router(&provider.only(function)));
     narrowed.fold(Router::new(), Router::merge)
 }
 

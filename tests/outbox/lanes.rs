@@ -67,6 +67,29 @@ async fn newer_news_replace_older_ones_that_wait() {
     world.close().await;
 }
 
+/// A delivery removes what it delivered, and never what replaced that meanwhile: however often the one was tried, the
+/// other's version is beyond it.
+#[tokio::test]
+async fn versions_of_what_was_tried_and_of_what_replaces_it_do_not_meet() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.vercel_fails(down("*/events")).await;
+    let version = async || world.records::<Effect>(&installation, "E#").await[0].version;
+    rename(&world, &installation, &id, "first").await.expect(202);
+    let begun = version().await;
+    for tries in 1..4 {
+        world.sweep().await;
+        assert_eq!(version().await, begun + tries);
+    }
+    let tried = version().await;
+    rename(&world, &installation, &id, "second").await.expect(202);
+    assert!(version().await > tried + 1_000_000, "each try counts one up, and nobody tries a million times");
+    world.vercel_heals().await;
+    world.sweep().await;
+    assert_eq!(world.resource(&installation, &id).await["name"], "second");
+    world.close().await;
+}
+
 /// A dead letter of state is put aside: what comes after it goes.
 #[tokio::test]
 async fn a_dead_letter_of_state_blocks_nothing() {

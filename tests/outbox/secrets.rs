@@ -1,10 +1,14 @@
 //! Handing over new secrets, and killing the old ones.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tradepost_provider::state::Rotation;
+use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_provider::state::{Credentials, Rotation};
+use tradepost_store::{Key, Record, Write};
 
 use crate::world::partner::effects;
 use crate::world::provisioner::Mood;
+use crate::world::table::{installation_id, resource_id};
 use crate::world::vercel::Call;
 use crate::world::{FREE, World};
 use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, down, live, path};
@@ -92,5 +96,59 @@ async fn secrets_never_go_backwards() {
     world.advance("61s").await;
     assert_eq!(world.cron("/cron/secrets").await["expired"], 2);
     assert_eq!(live(&world, &id), [3], "both older versions are dead");
+    world.close().await;
+}
+
+/// Credentials that no program of ours can read.
+#[derive(Serialize, Deserialize)]
+struct Unreadable {
+    installation: InstallationId,
+    resource: ResourceId,
+}
+
+impl Record for Unreadable {
+    const KIND: &'static str = Credentials::KIND;
+
+    fn key(&self) -> Key {
+        Credentials::key_of(&self.installation, &self.resource)
+    }
+}
+
+/// One run expires what it can, whatever is wrong with the rest, and says what is left.
+#[tokio::test]
+async fn a_rotation_that_cannot_be_looked_at_stops_no_other() {
+    let world = World::open().await;
+    let (installation, first) = world.customer(FREE).await;
+    let second = world.provision(&installation, FREE, "logs").await;
+    let rotate = async |id: &str| {
+        let data = json!({ "resourceId": id, "delayHours": 0 });
+        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
+    };
+    let report = async || {
+        let report = world.cron("/cron/secrets").await;
+        ["due", "expired", "unconfirmed", "failed", "left"].map(|name| report[name].as_u64().unwrap())
+    };
+    rotate(&first).await.expect(202);
+    rotate(&second).await.expect(202);
+    world.advance("2m").await;
+    let unreadable = Unreadable { installation: installation_id(&installation), resource: resource_id(&first) };
+    let good = world.local.bare.get::<Credentials>(&unreadable.key()).await.unwrap().unwrap();
+    world.local.bare.commit(vec![Write::overwrite(&unreadable, good.version + 1).unwrap()]).await.unwrap();
+    assert_eq!(report().await, [2, 1, 0, 1, 0]);
+    assert_eq!((live(&world, &first), live(&world, &second)), (vec![1, 2], vec![2]));
+    world.local.bare.commit(vec![Write::overwrite(&good.item, good.version + 2).unwrap()]).await.unwrap();
+    // The provisioner takes all the time that there is for the one: the other is left for the next run.
+    rotate(&second).await.expect(202);
+    world.advance("2m").await;
+    world.provisioner.next(Mood::Holds);
+    let slow = async {
+        world.provisioner.holds(1).await;
+        world.lease.advance(25);
+        world.provisioner.let_go();
+    };
+    let (left, ()) = tokio::join!(report(), slow);
+    assert_eq!(left, [2, 1, 0, 0, 1]);
+    assert_eq!(report().await, [1, 1, 0, 0, 0]);
+    assert_eq!((live(&world, &first), live(&world, &second)), (vec![2], vec![3]));
     world.close().await;
 }

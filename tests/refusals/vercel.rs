@@ -147,3 +147,21 @@ async fn the_calls_of_the_tables_are_good_but_for_their_callers() {
     }
     world.close().await;
 }
+
+/// While Vercel's keys cannot be had, nobody is let in, and nobody is told that their token is bad.
+#[tokio::test]
+async fn a_token_that_cannot_be_checked_is_503() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let plans = || Call::new("GET", format!("/v1/products/{}/plans", world::PRODUCT)).of(&installation);
+    for path in ["/.well-known/openid-configuration", "/.well-known/jwks"] {
+        // What is known of the keys is in memory.
+        world.start_anew(0);
+        world.vercel_fails(json!([{ "match": { "path": path }, "fault": { "kind": "status", "status": 500 } }])).await;
+        world.vercel(plans()).await.is_envelope(503, "unavailable");
+        world.vercel_heals().await;
+    }
+    world.start_anew(0);
+    world.vercel(plans()).await.expect(200);
+    world.close().await;
+}

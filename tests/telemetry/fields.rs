@@ -237,3 +237,20 @@ async fn a_panic_and_a_caller_who_goes_away_have_their_event_too() {
     has(&wide, &[("request.cancelled", json!(true))]);
     world.close().await;
 }
+
+/// Vercel's own token without an installation, on a route of one, is a fault at Vercel: a line for a person. Anybody else's
+/// wrong token is not.
+#[tokio::test]
+async fn a_token_without_an_installation_is_told() {
+    let (log, _guard) = Log::open();
+    let world = World::open().await;
+    let (installation, _) = world.customer(FREE).await;
+    let stranger = world.install().await;
+    let call = || Call::new("GET", format!("/v1/installations/{installation}")).system();
+    let told = || log.lines().into_iter().filter(|line| line["level"] == "ERROR").count();
+    world.vercel(call().of(&stranger)).await.expect(403);
+    assert_eq!(told(), 0);
+    world.vercel(call()).await.expect(403);
+    assert_eq!(told(), 1);
+    world.close().await;
+}

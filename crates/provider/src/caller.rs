@@ -13,7 +13,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::body::Bytes;
 use axum::extract::Request;
 use http::{Extensions, HeaderMap, Method, header};
-use secrecy::ExposeSecret;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -24,7 +25,7 @@ use crate::edge::body::{self, BODY_BYTES_MAX};
 use crate::edge::error::{ApiError, Code};
 use crate::edge::layer::{CallerKind, Field, note};
 use crate::idempotency::Identity;
-use crate::provider::{Deadline, Provider};
+use crate::provider::{Deadline, Provider, RotatingSecret};
 use crate::signing::Scope;
 
 /// Which of Vercel's tokens a route takes (spec B, the Auth column).
@@ -206,12 +207,20 @@ pub fn mark_scheduled(extensions: &mut Extensions) {
 const RUN_SECONDS_MIN: i64 = 15;
 
 /// A run that could do nothing must not look like one that had nothing to do.
-fn enough(provider: &Provider, deadline: Deadline) -> Result<Deadline, ApiError> {
-    if deadline.less(RUN_SECONDS_MIN).0 < provider.lease.now() {
+fn enough(now: Timestamp, deadline: Deadline) -> Result<Deadline, ApiError> {
+    if deadline.less(RUN_SECONDS_MIN).0 < now {
         tracing::error!("the function's timeout is too short for scheduled work; give it 30 s or more");
         return Err(ApiError::unavailable("less than 15 s are left for a scheduled run"));
     }
     Ok(deadline)
+}
+
+/// Whether it is one of the secrets. As long whichever it is, and if it is none.
+fn is_one_of(secrets: &RotatingSecret, shown: &str) -> bool {
+    let matches = |secret: &SecretString| {
+        verify_slices_are_equal(secret.expose_secret().as_bytes(), shown.as_bytes()).is_ok() && !shown.is_empty()
+    };
+    secrets.0.iter().filter(|secret| matches(secret)).count() > 0
 }
 
 /// Lets the scheduler in. A schedule is a GET; a POST is a queue's record, which only the platform's mark lets in:
@@ -220,18 +229,49 @@ pub fn scheduler(provider: &Provider, request: &Request) -> Result<Deadline, Api
     let deadline = deadline_of(provider, request.extensions());
     if request.extensions().get::<Scheduled>().is_some() {
         note(Field::CallerKind, CallerKind::Scheduler);
-        return enough(provider, deadline);
+        return enough(provider.lease.now(), deadline);
     }
     let shown = if request.method() == Method::POST { None } else { bearer(request.headers()) };
-    let shown = shown.unwrap_or_default().as_bytes();
-    let good = provider.cron()?.0.iter().fold(false, |good, secret| {
-        let same = verify_slices_are_equal(secret.expose_secret().as_bytes(), shown).is_ok();
-        good | (same && !shown.is_empty())
-    });
-    if good {
+    if is_one_of(provider.cron()?, shown.unwrap_or_default()) {
         note(Field::CallerKind, CallerKind::Scheduler);
-        enough(provider, deadline)
+        enough(provider.lease.now(), deadline)
     } else {
         Err(ApiError::new(Code::InvalidCronSecret, "the cron secret is missing or not valid"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn only_the_mark_makes_a_request_scheduled() {
+        let mut extensions = Extensions::new();
+        assert!(extensions.get::<Scheduled>().is_none());
+        mark_scheduled(&mut extensions);
+        assert!(extensions.get::<Scheduled>().is_some());
+    }
+
+    #[test]
+    fn a_secret_is_good_while_it_is_one_of_those_configured() {
+        let is_one_of = |secrets: &[&str], shown| {
+            is_one_of(&RotatingSecret(secrets.iter().map(|secret| SecretString::from(*secret)).collect()), shown)
+        };
+        for good in [&["a"][..], &["a", "b"], &["b", "a"], &["a", "a"]] {
+            assert!(is_one_of(good, "a"), "{good:?}");
+        }
+        for bad in ["", "b", "aa", "A"] {
+            assert!(!is_one_of(&["a"], bad), "{bad}");
+        }
+        assert!(!is_one_of(&[""], ""), "nothing is no secret");
+        assert!(!is_one_of(&[], ""));
+    }
+
+    #[test]
+    fn a_run_needs_fifteen_seconds() {
+        let now = Timestamp::UNIX_EPOCH;
+        let run = |seconds| enough(now, Deadline(now + SignedDuration::from_secs(seconds))).is_ok();
+        assert_eq!([-1, 0, 14, 15, 16, 900].map(run), [false, false, false, true, true, true]);
     }
 }

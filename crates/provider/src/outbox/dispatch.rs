@@ -91,3 +91,46 @@ pub(super) async fn dispatch(provider: &Provider, effect: &Effect, deadline: Dea
         What::ReleaseResources => installations::release::deliver(provider, installation, deadline).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradepost_marketplace::client::Refusal;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_is_refused_is_dead() {
+        let refusal = |status| {
+            Box::new(Refusal {
+                status,
+                code: String::new(),
+                message: String::new(),
+                vercel_id: None,
+                retry_after: None,
+            })
+        };
+        let later = [
+            ClientError::NotSent,
+            ClientError::NoAnswer,
+            ClientError::RateLimited { retry_after: None },
+            ClientError::Server(refusal(500)),
+            ClientError::MaybeDuplicate(refusal(409)),
+            ClientError::Unreadable,
+            ClientError::Deadline,
+            ClientError::Rejected(refusal(401)),
+            ClientError::Rejected(refusal(403)),
+        ];
+        for error in later {
+            assert!(matches!(Outcome::of(&error), Outcome::Later { after: None, .. }), "{error:?}");
+        }
+        let dead = [
+            ClientError::Gone,
+            ClientError::Rejected(refusal(400)),
+            ClientError::Rejected(refusal(404)),
+            ClientError::InvalidInvoice(Vec::new()),
+            ClientError::Unwritable(String::new()),
+        ];
+        for error in dead {
+            assert!(matches!(Outcome::of(&error), Outcome::Dead { .. }), "{error:?}");
+        }
+    }
+}

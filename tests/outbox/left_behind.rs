@@ -57,20 +57,29 @@ async fn an_abandoned_change_is_finished_by_the_sweeper() {
     assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 0, "not while its lease holds");
     let other = world.vercel(patch(&installation, &id, "other").key("u2")).await;
     other.is_envelope(409, "operation_in_progress");
+    let begun = async || world.stored_resource(&installation, &id).await.unwrap().operation.clone().unwrap();
+    let first = begun().await;
+    world.revive_after(OPERATION_LEASE).await;
+    world.provisioner.next(Mood::Down);
+    assert_eq!(world.cron("/cron/outbox").await["operations_failed"], 1);
+    let second = begun().await;
+    assert_eq!((&second.id, second.asked_at), (&first.id, first.asked_at), "asked for when it was");
     world.revive_after(OPERATION_LEASE).await;
     assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 1);
     let stored = world.stored_resource(&installation, &id).await.unwrap();
     assert_eq!((stored.name.as_str(), stored.operation.is_none()), ("renamed", true));
     let orders: Vec<_> = world.provisioner.orders().into_iter().filter(|order| order["kind"] == "update").collect();
-    assert_eq!(orders.len(), 2);
-    assert_eq!(orders[0]["operationId"], orders[1]["operationId"]);
-    assert!(orders[0]["fence"].as_u64() < orders[1]["fence"].as_u64());
+    assert_eq!(orders.len(), 3);
+    for pair in orders.windows(2) {
+        assert_eq!(pair[0]["operationId"], pair[1]["operationId"]);
+        assert!(pair[0]["fence"].as_u64() < pair[1]["fence"].as_u64());
+    }
     // Found once.
     let committed = world.committed();
     assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 0);
     let got = world.vercel(patch(&installation, &id, "renamed").key("u1")).await.expect(200);
     assert_eq!((got.body["name"].clone(), world.committed()), (json!("renamed"), committed));
-    assert_eq!(world.provisioner.count("update"), 2);
+    assert_eq!(world.provisioner.count("update"), 3);
     world.close().await;
 }
 
@@ -131,6 +140,23 @@ async fn a_create_whose_caller_never_comes_back_is_taken_back() {
     assert_eq!((world.committed(), world.provisioner.orders().len()), (committed, orders));
     world.vercel(provision(&installation).key("p2")).await.expect(200);
     assert_eq!(world.local.provisioner.resources(), 1);
+    world.close().await;
+}
+
+/// A caller that comes back while its resource is being taken back does not get it after all: the product may have deleted
+/// it already.
+#[tokio::test]
+async fn a_create_that_is_being_taken_back_is_not_made_after_all() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    dies_at_the_provisioner(&world, provision(&installation)).await;
+    world.revive_after(GIVEN_UP).await;
+    world.provisioner.next(Mood::AnswerLost);
+    assert_eq!(world.cron("/cron/outbox").await["operations_failed"], 1);
+    assert_eq!(world.local.provisioner.resources(), 0);
+    world.vercel(provision(&installation)).await.is_envelope(409, "conflict");
+    assert_eq!((world.provisioner.count("create"), world.local.provisioner.resources()), (1, 0));
+    assert_eq!(world.installation(&installation).await.resources_live, 0);
     world.close().await;
 }
 

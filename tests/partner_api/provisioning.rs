@@ -145,6 +145,35 @@ async fn an_installation_has_at_most_500_resources() {
     world.close().await;
 }
 
+/// Deleted ones are kept for a while, for late readings and invoices: they count, too, but against a limit of their own.
+#[tokio::test]
+async fn an_installation_keeps_at_most_so_many_resources_in_all() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let path = format!("/v1/installations/{installation}/resources/{id}");
+    world.vercel(Call::new("DELETE", path).of(&installation).key("d")).await.expect(204);
+    let counts = async || {
+        let installation = world.installation(&installation).await;
+        (installation.resources_live, installation.resources_kept)
+    };
+    assert_eq!(counts().await, (0, 1));
+    let keeps = async |kept: u32| {
+        let mut stored = world.installation(&installation).await;
+        stored.item.resources_kept = kept;
+        let write = tradepost_store::Write::replace(&stored.item, stored.version).unwrap();
+        world.local.bare.commit(vec![write]).await.unwrap();
+    };
+    keeps(2_000).await;
+    let before = world.dump().await;
+    let got = world.vercel(provision(&installation, &order("one more", FREE)).key("k")).await;
+    got.is_envelope(409, "conflict");
+    assert_eq!(world.dump().await, before);
+    keeps(1_999).await;
+    world.vercel(provision(&installation, &order("the last", FREE)).key("k")).await.expect(200);
+    assert_eq!(counts().await, (1, 2_000));
+    world.close().await;
+}
+
 /// Vercel's older paths are the same API, and share its memory of keys.
 #[tokio::test]
 async fn the_older_paths_are_the_same_api() {

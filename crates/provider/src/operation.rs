@@ -86,41 +86,61 @@ enum Reserved {
 async fn reserve(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Reserved, ApiError> {
     let id = keys::derive_operation(command.installation, "", &command.identity.seed);
     let key = Resource::key_of(command.installation, command.resource);
-    let mut races = 0;
-    while races < RACES_MAX {
-        // The state first, then the record: they are written together, so new state means that the answer of
-        // whoever made it is there.
-        let stored = provider.store.get::<Resource>(&key).await?;
-        let record = match idempotency::look_up(provider, command.identity).await? {
-            Known::Answered(answer) => return Ok(Reserved::Answer(answer)),
-            Known::Running(record) => Some(record),
-            Known::No => None,
+    for _ in 0..RACES_MAX {
+        let Seen { resource, record } = match look(provider, command, &key, &id).await? {
+            Look::Answer(answer) => return Ok(Reserved::Answer(answer)),
+            Look::Seen(seen) => *seen,
         };
-        let operation = stored.as_ref().and_then(|resource| resource.operation.clone());
-        if let (Some(stored), Some(operation)) = (&stored, operation) {
-            let is_held = operation.lease_until > provider.lease.now();
-            if is_held && operation.id == id {
-                // Somebody works on this very request: its answer, or its lease, is waited for.
-                idempotency::pause(provider, command.deadline).await?;
-            } else if is_held {
-                return Err(ApiError::busy(5));
-            } else if operation.id == id && !operation.given_up {
-                races += 1;
-                if let Some(taken) = take_over(provider, stored, false).await? {
+        match resource.as_ref().and_then(|resource| Some((resource, resource.operation.as_ref()?))) {
+            Some((_, operation)) if operation.lease_until > provider.lease.now() => return Err(ApiError::busy(5)),
+            Some((resource, operation)) if operation.id == id && !operation.given_up => {
+                if let Some(taken) = take_over(provider, resource, false).await? {
                     return Ok(Reserved::Operation(Box::new(taken)));
                 }
-            } else {
-                races += 1;
+            }
+            Some(_) => {
                 finish_abandoned(provider, &key, command.deadline).await?;
             }
-            continue;
-        }
-        races += 1;
-        if let Some(reserved) = first_reservation(provider, command, plan, record, stored, &id).await? {
-            return Ok(reserved);
+            None => {
+                if let Some(reserved) = first_reservation(provider, command, plan, record, resource, &id).await? {
+                    return Ok(reserved);
+                }
+            }
         }
     }
     Err(ApiError::busy(1).because("lost every race for the resource's operation"))
+}
+
+/// What is there when a command comes.
+enum Look {
+    /// The answer that was given.
+    Answer(Answer),
+    /// No answer yet.
+    Seen(Box<Seen>),
+}
+
+struct Seen {
+    resource: Option<Stored<Resource>>,
+    record: Option<Stored<Remembered>>,
+}
+
+/// Looks, once nobody works on this very request: until then its answer, or the end of its lease, is waited for.
+async fn look(provider: &Provider, command: &Command<'_>, key: &Key, id: &str) -> Result<Look, ApiError> {
+    loop {
+        // The state first, then the record: they are written together, so new state means that the answer of
+        // whoever made it is there.
+        let resource = provider.store.get::<Resource>(key).await?;
+        let record = match idempotency::look_up(provider, command.identity).await? {
+            Known::Answered(answer) => return Ok(Look::Answer(answer)),
+            Known::Running(record) => Some(record),
+            Known::No => None,
+        };
+        let operation = resource.as_ref().and_then(|resource| resource.operation.as_ref());
+        if operation.is_none_or(|at_work| at_work.id != id || at_work.lease_until <= provider.lease.now()) {
+            return Ok(Look::Seen(Box::new(Seen { resource, record })));
+        }
+        idempotency::pause(provider, command.deadline).await?;
+    }
 }
 
 /// One try at the transaction that takes a free resource. `None`: it lost a race.
@@ -150,7 +170,6 @@ async fn first_reservation(
             return Ok(done.then_some(Reserved::Answer(answer)));
         }
     };
-    let creates = intent.kind == Kind::Create;
     let held = provider.store.get::<Credentials>(&Credentials::key_of(&resource.installation, &resource.id)).await?;
     let held = held.map_or(0, |held| held.secrets_version);
     resource.fence += 1;
@@ -160,17 +179,13 @@ async fn first_reservation(
         ..operation(provider, id, resource.fence, intent)
     });
     let version = stored.as_ref().map(|resource| resource.version);
-    let mut writes = vec![match version {
-        Some(version) => Write::replace(&resource, version)?,
-        None => Write::create(&resource)?,
-    }];
-    if creates && version.is_none() {
+    let mut writes = if let Some(version) = version {
+        vec![Write::replace(&resource, version)?, Write::check(key, installation.version)]
+    } else {
         installation.item.resources_live += 1;
         installation.item.resources_kept += 1;
-        writes.push(Write::replace(&installation.item, installation.version)?);
-    } else {
-        writes.push(Write::check(key, installation.version));
-    }
+        vec![Write::create(&resource)?, Write::replace(&installation.item, installation.version)?]
+    };
     match (&record, &command.identity.key) {
         (Some(record), _) => writes.push(Write::check(record.item.key(), record.version)),
         (None, Some(_)) => {

@@ -1,6 +1,6 @@
 //! Everything that a history plays on, in one thread and without a socket.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -64,12 +64,12 @@ impl Got {
     }
 }
 
-/// The network without faults: three hosts.
+/// The network without faults: three hosts. It does not keep them, since they all keep it; the stage does.
 #[derive(Default)]
 struct Switch {
-    vercel: OnceLock<HttpDoor>,
-    provisioner: OnceLock<HttpDoor>,
-    provider: OnceLock<HttpDoor>,
+    vercel: OnceLock<Weak<dyn Http>>,
+    provisioner: OnceLock<Weak<dyn Http>>,
+    provider: OnceLock<Weak<dyn Http>>,
 }
 
 #[async_trait]
@@ -77,7 +77,8 @@ impl Http for Switch {
     async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<http::Response<Bytes>, HttpError> {
         let host = request.uri().host().unwrap_or_default();
         let hosts = [(VERCEL, &self.vercel), (PROVISIONER, &self.provisioner), (PROVIDER, &self.provider)];
-        let door = hosts.iter().find(|(url, _)| url.ends_with(host)).and_then(|(_, door)| door.get());
+        let door =
+            hosts.iter().find(|(url, _)| url.ends_with(host)).and_then(|(_, door)| door.get()).and_then(Weak::upgrade);
         match door {
             Some(door) => door.send(request, timeout).await,
             None => Err(HttpError::NotSent(format!("nobody is called {host}"))),
@@ -94,6 +95,9 @@ pub(super) struct Stage {
     pub(super) bare: Store,
     pub(super) provisioner: DemoProvisioner,
     control: HttpDoor,
+    /// Kept for the switch.
+    #[expect(dead_code, reason = "only kept")]
+    others: [HttpDoor; 2],
     partner: HttpDoor,
     scheduler: HttpDoor,
     late: Late,
@@ -131,9 +135,10 @@ impl Stage {
             Canaries::default(),
         )?;
         let control = simulator.port(VERCEL);
-        let _ = switch.vercel.set(control.clone());
-        let _ = switch.provisioner.set(Arc::new(Routed(provisioner.router())));
-        let fleet = Fleet::start(Recipe {
+        let routed: HttpDoor = Arc::new(Routed(provisioner.router()));
+        let _ = switch.vercel.set(Arc::downgrade(&control));
+        let _ = switch.provisioner.set(Arc::downgrade(&routed));
+        let fleet: HttpDoor = Arc::new(Fleet::start(Recipe {
             dice,
             fate: fate.clone(),
             catalog: Catalog::parse(development::CATALOG).context("the catalog")?,
@@ -143,13 +148,15 @@ impl Stage {
             table: Arc::new(table.backend()),
             late: late.clone(),
             sabotage,
-        })?;
-        let _ = switch.provider.set(Arc::new(fleet));
+        })?);
+        let _ = switch.provider.set(Arc::downgrade(&fleet));
         let entropy = Arc::new(Drawn::new(dice, "bare"));
         let bare = Store::new(Arc::new(table.backend()), Arc::new(Waits(lease.clone())), entropy).without_ttl();
         let secret = SigningSecret::parse("the partner's", &SecretString::from(development::PARTNER_SECRET))?;
         let (partner, scheduler) = (door("partner", Some(&late)), door("scheduler", None));
-        let stage = Self { fate, clock, lease, table, bare, provisioner, control, partner, scheduler, late, secret };
+        let others = [routed, fleet];
+        let stage =
+            Self { fate, clock, lease, table, bare, provisioner, control, others, partner, scheduler, late, secret };
         stage.register().await?;
         Ok(stage)
     }

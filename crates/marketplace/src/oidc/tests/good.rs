@@ -1,11 +1,15 @@
 //! Tokens that are good, what they say, and what they let their bearers do.
 
 use super::*;
+use crate::ids::AccountId;
 
 #[tokio::test]
 async fn good_tokens_say_who_is_calling() {
     let verifier = Issuer::new().verifier();
-    let Claims::User(claims) = verify(&verifier, &sign(&user())).await.unwrap() else { panic!() };
+    let token = verify(&verifier, &sign(&user())).await.unwrap();
+    assert_eq!(token.user().map(|claims| claims.user_id.as_str()), Some("u1"));
+    assert_eq!(token.account_id().map(AccountId::as_str), Some("0aF"));
+    let Claims::User(claims) = token else { panic!() };
     assert_eq!((claims.user_id.as_str(), &claims.role, claims.account_id.as_str()), ("u1", &Role::Admin, "0aF"));
     assert_eq!(claims.installation_id.as_ref().unwrap().as_str(), "icfg_1");
     assert_eq!((claims.user_email.as_deref(), claims.user_name.as_deref()), (Some("ann@example.com"), Some("Ann")));
@@ -14,7 +18,9 @@ async fn good_tokens_say_who_is_calling() {
     let shown = format!("{claims:?}");
     assert!(shown.contains("u1") && !shown.contains("ann") && !shown.contains("Ann"), "{shown}");
 
-    let Claims::System(claims) = verify(&verifier, &sign(&system())).await.unwrap() else { panic!() };
+    let token = verify(&verifier, &sign(&system())).await.unwrap();
+    assert_eq!((token.user(), token.account_id().map(AccountId::as_str)), (None, Some("0aF")));
+    let Claims::System(claims) = token else { panic!() };
     assert_eq!((claims.installation_id, claims.account_id.unwrap().as_str()), (None, "0aF"));
 }
 

@@ -103,7 +103,6 @@ impl Plan for Create<'_> {
             return Err(ApiError::conflict("the installation was uninstalled"));
         }
         let resource = match resource {
-            Some(reserved) if reserved.state == ResourceState::Reserved => reserved.clone(),
             Some(_) => return Err(ApiError::conflict("the resource was made by another request")),
             None if installation.resources_live >= RESOURCES_MAX => {
                 return Err(ApiError::conflict(format!("an installation has at most {RESOURCES_MAX} resources")));

@@ -1,8 +1,10 @@
 //! Lanes: one delivery at a time, what waits, what is dead.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tradepost_provider::outbox::Effect;
+use tradepost_provider::outbox::{Effect, Lane};
 use tradepost_provider::state::InvoicePhase;
+use tradepost_store::{Key, Record, Write};
 
 use crate::world::partner::effects;
 use crate::world::provisioner::Mood;
@@ -207,5 +209,88 @@ async fn a_lane_delivers_one_effect_at_a_time() {
     assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, false)]);
     world.sweep().await;
     assert_eq!(live(&world, &id), [2, 3]);
+    world.close().await;
+}
+
+/// An effect that no program of ours can read.
+#[derive(Serialize, Deserialize)]
+struct Unreadable {
+    pk: String,
+    sk: String,
+}
+
+impl Record for Unreadable {
+    const KIND: &'static str = Effect::KIND;
+
+    fn key(&self) -> Key {
+        Key { pk: self.pk.clone(), sk: self.sk.clone() }
+    }
+}
+
+/// A lane that cannot be delivered stops no other, and is free again at once.
+#[tokio::test]
+async fn a_lane_that_fails_stops_no_other() {
+    let world = World::open().await;
+    let (installation, first) = world.customer(FREE).await;
+    let second = world.provision(&installation, FREE, "logs").await;
+    world.vercel_fails(down("*/events")).await;
+    rename(&world, &installation, &first, "one").await.expect(202);
+    rename(&world, &installation, &second, "two").await.expect(202);
+    world.vercel_heals().await;
+    let effects = world.records::<Effect>(&installation, "E#").await;
+    let good = effects
+        .into_iter()
+        .find(|effect| effect.lane.resource.as_ref().is_some_and(|id| id.as_str() == first))
+        .unwrap();
+    let Key { pk, sk } = good.item.key();
+    let unreadable = Unreadable { pk, sk };
+    world.local.bare.commit(vec![Write::overwrite(&unreadable, good.version + 1).unwrap()]).await.unwrap();
+    world.advance("1m").await;
+    let report = async || {
+        let report = &world.cron("/cron/outbox").await["lanes"];
+        ["due", "busy", "delivered", "failed", "left"].map(|name| report[name].as_u64().unwrap())
+    };
+    assert_eq!(report().await, [2, 0, 1, 1, 0]);
+    assert_eq!(world.resource(&installation, &second).await["name"], "two");
+    for lane in world.records::<Lane>(&installation, "L#").await {
+        assert_eq!((&lane.holder, lane.lease_until), (&None, None), "{lane:?}");
+    }
+    world.local.bare.commit(vec![Write::overwrite(&good.item, good.version + 2).unwrap()]).await.unwrap();
+    assert_eq!(report().await, [1, 0, 1, 0, 0]);
+    assert_eq!(world.resource(&installation, &first).await["name"], "one");
+    world.close().await;
+}
+
+/// A sweep ends in time to write down what it did; what it had no time for is said, and is the next one's.
+#[tokio::test]
+async fn a_sweep_leaves_what_it_has_no_time_for() {
+    let world = World::open().await;
+    let (installation, first) = world.customer(FREE).await;
+    let second = world.provision(&installation, FREE, "logs").await;
+    for id in [&first, &second] {
+        let data = json!({ "resourceId": id, "delayHours": 0 });
+        let route = format!("/partner/resources/{id}/secrets");
+        world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    }
+    world.advance("2m").await;
+    world.provisioner.next(Mood::Down);
+    world.provisioner.next(Mood::Down);
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 2);
+    world.advance("1m").await;
+    let report = async || {
+        let report = &world.cron("/cron/outbox").await["lanes"];
+        ["due", "busy", "delivered", "failed", "left"].map(|name| report[name].as_u64().unwrap())
+    };
+    // Of the 20 seconds that a sweep of lanes has, six are left.
+    world.provisioner.next(Mood::Holds);
+    let slow = async {
+        world.provisioner.holds(1).await;
+        world.lease.advance(14);
+        world.provisioner.let_go();
+    };
+    let (left, ()) = tokio::join!(report(), slow);
+    assert_eq!(left, [2, 0, 1, 0, 1]);
+    assert_eq!(report().await, [1, 0, 1, 0, 0]);
+    assert_eq!((live(&world, &first), live(&world, &second)), (vec![2], vec![2]));
     world.close().await;
 }

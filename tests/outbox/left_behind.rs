@@ -38,6 +38,10 @@ async fn what_was_committed_and_not_delivered_is_found_when_the_lease_is_over() 
         assert_eq!(answered.body, repeat.body);
     }
     assert_eq!(world.waiting(&installation).await, [("resource_updated", 0, false)]);
+    // By the clock of its lane it is due; by that of leases somebody may be at it.
+    world.advance("60s").await;
+    let report = &world.cron("/cron/outbox").await["lanes"];
+    assert_eq!((&report["due"], &report["busy"], &report["delivered"]), (&json!(1), &json!(1), &json!(0)));
     world.revive_after(LANE_LEASE).await;
     assert_eq!(world.cron("/cron/outbox").await["lanes"]["delivered"], 1);
     assert_eq!(world.resource(&installation, &id).await["name"], "renamed");

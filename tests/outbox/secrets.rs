@@ -99,6 +99,44 @@ async fn secrets_never_go_backwards() {
     world.close().await;
 }
 
+/// A resource that Vercel is at work on gets its secrets later; nobody has to settle that.
+#[tokio::test]
+async fn a_conflict_at_vercel_passes() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let busy = json!([{ "match": { "path": "*/secrets" }, "fault": { "kind": "status", "status": 409 }, "times": 1 }]);
+    world.vercel_fails(busy).await;
+    let data = json!({ "resourceId": id });
+    let route = format!("/partner/resources/{id}/secrets");
+    let got = world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    assert_eq!(world.fates(&installation, &effects(&got)).await, [("pending".to_owned(), 1)]);
+    world.sweep().await;
+    assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
+    assert_eq!(world.fates(&installation, &effects(&got)).await, [("delivered".to_owned(), 0)]);
+    world.close().await;
+}
+
+/// A rotation does not put off the end of what an earlier one replaced.
+#[tokio::test]
+async fn each_rotation_has_its_own_grace() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let rotate = async || {
+        let data = json!({ "resourceId": id, "delayHours": 2 });
+        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
+    };
+    rotate().await.expect(202);
+    world.advance("1h").await;
+    rotate().await.expect(202);
+    world.advance("61m").await;
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 1);
+    assert_eq!(live(&world, &id), [2, 3]);
+    world.advance("1h").await;
+    assert_eq!(world.cron("/cron/secrets").await["expired"], 1);
+    assert_eq!(live(&world, &id), [3]);
+    world.close().await;
+}
+
 /// Credentials that no program of ours can read.
 #[derive(Serialize, Deserialize)]
 struct Unreadable {

@@ -65,6 +65,7 @@ async fn a_plan_changes_when_the_catalog_says() {
     let got = twice(&world, patch(TEAM), "up").await.expect(200);
     assert_eq!(got.body["billingPlan"]["id"], TEAM);
     assert_eq!(segments().await, [segment(FREE, "01-01", Some("01-11")), segment(TEAM, "01-11", None)]);
+    assert!(world.provisioner.orders().last().unwrap()["effectiveAt"].is_null(), "at once");
     world.advance("5d").await;
     let got = twice(&world, patch(FREE), "down").await.expect(200);
     assert_eq!(got.body["billingPlan"]["id"], TEAM, "a downgrade waits for the end of the period");

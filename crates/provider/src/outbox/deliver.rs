@@ -21,7 +21,7 @@ const MARGIN_SECONDS: i64 = 3;
 /// How much of a sweep one lane may take: one slow side must not keep all others waiting.
 const LANE_SHARE_SECONDS: i64 = 12;
 /// How often a lane is read again when its guard fails.
-const LANE_TRIES_MAX: u32 = 8;
+const LANE_RELEASES_MAX: u32 = 8;
 
 /// Delivers every lane held, one after the other. A failure is logged and left to the sweeper: what the
 /// request did is committed, and its answer must not depend on this.
@@ -55,15 +55,13 @@ pub async fn deliver(provider: &Provider, hold: &Hold, deadline: Deadline) -> Re
 async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> Result<u32, ApiError> {
     let mut delivered = 0;
     let mut went_on = false;
-    let mut tries = 0;
+    let mut releases = 0..LANE_RELEASES_MAX;
     loop {
         let Some(lane) = provider.store.get::<Lane>(&hold.lane.key()).await? else { return Ok(delivered) };
         if lane.holder.as_deref() != Some(&hold.holder) {
             return Ok(delivered);
         }
-        // Half of the lease is for what a request may still take.
-        let lease_end = lane.lease_until.map_or(deadline, |until| Deadline(until).less(LANE_LEASE_SECONDS / 2));
-        let stop = Deadline(deadline.0.min(lease_end.0)).less(MARGIN_SECONDS);
+        let stop = stop(&lane, deadline);
         let waiting = waiting(provider, hold).await?;
         let now = provider.clock.now();
         let time_is_up = provider.lease.now() >= stop.0;
@@ -77,8 +75,7 @@ async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> R
             if release(provider, lane, due, owed).await? {
                 return Ok(delivered);
             }
-            tries += 1;
-            if tries > LANE_TRIES_MAX {
+            if releases.next().is_none() {
                 return Err(ApiError::unavailable("a lane changed too often to be released"));
             }
             continue;
@@ -87,6 +84,12 @@ async fn deliver_held(provider: &Provider, hold: &Hold, deadline: Deadline) -> R
         delivered += u32::from(came == Tried::Delivered);
         went_on |= !matches!(came, Tried::Failed | Tried::Overtaken);
     }
+}
+
+/// Until when another effect may be begun: half of the lease is for what its request may still take.
+fn stop(lane: &Lane, deadline: Deadline) -> Deadline {
+    let lease_end = lane.lease_until.map_or(deadline, |until| Deadline(until).less(LANE_LEASE_SECONDS / 2));
+    Deadline(deadline.0.min(lease_end.0)).less(MARGIN_SECONDS)
 }
 
 async fn waiting(provider: &Provider, hold: &Hold) -> Result<Vec<Stored<Effect>>, ApiError> {
@@ -295,11 +298,69 @@ async fn sweep_lane(
 
 #[cfg(test)]
 mod tests {
+    use super::super::effect::What;
+    use super::super::lane::LaneName;
     use super::*;
+    use tradepost_marketplace::ids::InstallationId;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn name(class: Class) -> LaneName {
+        LaneName { installation: InstallationId::new("icfg_1").unwrap(), class, resource: None }
+    }
+
+    /// Effects of a lane: when each is due, and whether it is dead.
+    fn effects(class: Class, of: &[(i64, bool)]) -> Vec<Stored<Effect>> {
+        let effect = |(sequence, (due, dead)): (u64, &(i64, bool))| {
+            let mut item = Effect::new(&name(class), sequence, What::InstallationUpdated, at(0));
+            (item.not_before, item.dead) = (at(*due), *dead);
+            Stored { item, version: 1 }
+        };
+        (1..).zip(of).map(effect).collect()
+    }
 
     #[test]
     fn the_wait_doubles_up_to_its_limit() {
         let minutes: Vec<i64> = [1, 2, 3, 6, 7, 63, 64, 1000].map(|n| backoff(n).as_mins()).to_vec();
         assert_eq!(minutes, [1, 2, 4, 32, 60, 60, 60, 60]);
+    }
+
+    #[test]
+    fn in_order_only_the_first_goes_and_without_order_any_that_is_due() {
+        let next = |class, of: &[(i64, bool)]| next_due(class, &effects(class, of), at(10)).map(|next| next.sequence);
+        assert_eq!(next(Class::Money, &[(10, false), (0, false)]), Some(1));
+        assert_eq!(next(Class::Money, &[(11, false), (0, false)]), None, "it waits, and keeps the others waiting");
+        assert_eq!(next(Class::Money, &[(0, true), (0, false)]), None, "it is dead, and blocks them");
+        assert_eq!(next(Class::State, &[(11, false), (0, true), (10, false), (0, false)]), Some(3));
+        assert_eq!(next(Class::State, &[(11, false), (0, true)]), None);
+        assert_eq!(next(Class::State, &[]), None);
+    }
+
+    #[test]
+    fn a_lane_is_looked_at_when_something_of_it_is_due() {
+        let due = |class, of: &[(i64, bool)], time_is_up| due_after(class, &effects(class, of), at(10), time_is_up);
+        for class in [Class::Money, Class::State] {
+            assert_eq!(due(class, &[], false), None);
+            assert_eq!(due(class, &[], true), None);
+            assert_eq!(due(class, &[(20, false), (30, false)], true), Some(at(10)), "at once");
+            assert_eq!(due(class, &[(20, false), (30, false)], false), Some(at(20)));
+        }
+        assert_eq!(due(Class::Money, &[(20, true), (30, false)], false), None, "blocked until it is settled");
+        assert_eq!(due(Class::Money, &[(20, true), (30, false)], true), None);
+        assert_eq!(due(Class::Money, &[(20, false), (15, false)], false), Some(at(20)));
+        assert_eq!(due(Class::State, &[(20, false), (15, false), (12, true)], false), Some(at(15)));
+        assert_eq!(due(Class::State, &[(20, true)], false), None);
+    }
+
+    #[test]
+    fn nothing_is_begun_that_might_outlast_the_lease_or_the_request() {
+        let mut lane = Lane::new(name(Class::State));
+        assert_eq!(stop(&lane, Deadline(at(100))).0, at(97));
+        lane.lease_until = Some(at(60));
+        assert_eq!(stop(&lane, Deadline(at(100))).0, at(27));
+        assert_eq!(stop(&lane, Deadline(at(30))).0, at(27));
+        assert_eq!(stop(&lane, Deadline(at(25))).0, at(22));
     }
 }

@@ -1,5 +1,6 @@
 //! Logs: JSON lines on stderr, from `warn` on unless `TRADEPOST_LOG` says otherwise; stdout is for the answer.
 
+pub use tradepost_host::log::VARIABLE;
 use tradepost_host::log::start;
 use tradepost_marketplace::doors::Environment;
 

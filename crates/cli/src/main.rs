@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tradepost_cli::{config, demo, dev, dynamodb, history, log, simulate};
-use tradepost_marketplace::doors::{ProcessEnvironment, SystemEntropy};
+use tradepost_marketplace::doors::{Environment as _, ProcessEnvironment, SystemEntropy};
 
 /// Sell a product on the Vercel Marketplace, and rehearse it against a simulated Vercel
 ///
@@ -55,8 +55,13 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(options) => in_runtime(async { simulate::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Dynamodb(options) => in_runtime(async { dynamodb::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Demo(args) => in_runtime(demo::command::play(args, &environment)),
-        // Without logs: thousands of faults on purpose, and the trace says what happened.
-        Command::History(args) => history::command::play(&args, &environment),
+        Command::History(args) => {
+            // Without logs unless they are asked for: thousands of faults on purpose, and the trace says what happened.
+            if environment.var(log::VARIABLE).is_some() {
+                log::init(&environment)?;
+            }
+            history::command::play(&args, &environment)
+        }
     }
 }
 

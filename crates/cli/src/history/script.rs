@@ -17,6 +17,10 @@ const CUSTOMERS_MAX: usize = 3;
 /// The most resources of a customer.
 const RESOURCES_MAX: usize = 3;
 
+/// How long before now a reading was taken at least. Clocks differ by up to 2 s: of a reading and a close, or a change of
+/// plan, at the same moment, nobody can say which was first.
+const APART: SignedDuration = SignedDuration::from_secs(10);
+
 impl Play {
     /// What happens next.
     pub(super) async fn draw(&mut self) -> anyhow::Result<Option<Act>> {
@@ -75,7 +79,10 @@ impl Play {
             17..=18 => self.script.between(0, 60 * 24 * 29),
             _ => self.script.between(-60 * 24, 60 * 24 * 40),
         };
-        let when = now.checked_sub(SignedDuration::from_mins(minutes)).ok()?;
+        // What is in the future is so by more than what is taken as its clock's fault: such a reading counts where it
+        // comes in, and a close or another plan a minute later does not move it.
+        let minutes = if (-5..0).contains(&minutes) { minutes - 5 } else { minutes };
+        let when = now.checked_sub(SignedDuration::from_mins(minutes) + APART).ok()?;
         let nano = match meter {
             Meter::Queries => i128::from(self.script.between(0, 400_000)) * 1_000_000_000,
             Meter::Storage => i128::from(self.script.between(0, 12_000)) * 1_000_000,

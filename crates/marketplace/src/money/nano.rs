@@ -84,7 +84,8 @@ impl Quantity {
     /// What is left above `other`; zero if nothing.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
-        if self.0 > other.0 { Self(self.0 - other.0) } else { Self::ZERO }
+        let left = self.0 - other.0;
+        if left.is_positive() { Self(left) } else { Self::ZERO }
     }
 
     /// The fraction `part / whole`, rounded half-even to nine places: the proration quantity, rounded

@@ -65,13 +65,14 @@ pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> 
     })
 }
 
-/// When a plan change counts from, if the intent has one.
+/// When a plan change counts from, if the intent has one: from when it is carried out, at the earliest. Until then the
+/// resource had its old plan, whatever was asked; readings were taken, and perhaps a period was billed, under it.
 pub(super) fn plan_change_at(resource: &Resource, intent: &Intent, now: Timestamp) -> Option<Timestamp> {
     intent.plan.as_ref()?;
     if intent.kind == Kind::Create {
         return Some(now);
     }
-    Some(intent.plan_from.unwrap_or(now).max(resource.created_at))
+    Some(intent.plan_from.unwrap_or(now).max(now).max(resource.created_at))
 }
 
 /// The writes and effects of an operation that the provisioner carried out.
@@ -83,8 +84,15 @@ pub(super) async fn done(
 ) -> Result<Applied, ApiError> {
     let now = provider.clock.now();
     let intent = &operation.intent;
+    let installation = provider.store.get::<Installation>(&Installation::key_of(&stored.installation)).await?;
+    // By another process's clock a close may have ended later than it is here.
+    let from = installation.as_ref().map_or(now, |installation| now.max(installation.billed_until()));
     let mut resource = stored.item.clone();
     resource.operation = None;
+    if intent.origin == Origin::Vercel && intent.kind != Kind::Create {
+        // It names the resource, so it knows it.
+        resource.unconfirmed = false;
+    }
     if let Some(status) = &done.status {
         resource.status = status.clone();
     }
@@ -97,7 +105,7 @@ pub(super) async fn done(
         Kind::Create => {
             resource.state = ResourceState::Live;
             resource.created_at = now;
-            resource.segments = first_segment(intent, now)?;
+            resource.segments = first_segment(intent, from)?;
             let version = Some(operation.secrets_version);
             writes.push(seal_credentials(provider, &resource, secrets(done)?, version, true).await?.0);
             let answers = operation.answers.clone();
@@ -106,8 +114,12 @@ pub(super) async fn done(
             Reply::Ready(Answer::json(StatusCode::OK, &body)?.with_secrets_of(resource.id.clone()))
         }
         Kind::Update => {
-            let begins_at = change(&mut resource, intent, now);
-            owed.extend(begins_at.and_then(|at| plan_begins(&resource, at, now)));
+            if let Some(at) = change(&mut resource, intent, from) {
+                owed.extend(plan_begins(&resource, at, now));
+                // A close that begins meanwhile must not bill the plan before.
+                let key = Installation::key_of(&resource.installation);
+                writes.extend(installation.map(|installation| Write::check(key, installation.version)));
+            }
             let is_partners = intent.origin == Origin::Partner;
             // The answer to Vercel may be lost, and nobody repeats: then this tells it.
             let news = if is_partners { News::Change } else { News::Answer };
@@ -130,8 +142,8 @@ pub(super) async fn done(
             }
         }
         Kind::Delete => {
-            end(&mut resource, now);
-            writes.extend(forget(provider, &resource).await?);
+            end(&mut resource, from);
+            writes.extend(forget(&resource, installation)?);
             owed.push(What::RemoveResource { resource: resource.id.clone() });
             Reply::Ready(Answer::empty(StatusCode::NO_CONTENT))
         }
@@ -200,11 +212,10 @@ pub(crate) fn end(resource: &mut Resource, now: Timestamp) {
 }
 
 /// The writes that go with a deleted resource: its secrets go, the installation counts one less.
-async fn forget(provider: &Provider, resource: &Resource) -> Result<Vec<Write>, ApiError> {
-    let key = Installation::key_of(&resource.installation);
+fn forget(resource: &Resource, installation: Option<Stored<Installation>>) -> Result<Vec<Write>, ApiError> {
     // Its rotations find out by themselves that there is nothing left to expire.
     let mut writes = vec![Write::delete_any(Credentials::key_of(&resource.installation, &resource.id))];
-    if let Some(mut installation) = provider.store.get::<Installation>(&key).await? {
+    if let Some(mut installation) = installation {
         installation.item.resources_live = installation.resources_live.saturating_sub(1);
         writes.push(Write::replace(&installation.item, installation.version)?);
     }

@@ -115,6 +115,14 @@ impl Installation {
         Period { start: self.period_start, end: self.period_end }
     }
 
+    /// Until when it has been billed, or is being billed: no plan changes before that.
+    pub fn billed_until(&self) -> Timestamp {
+        match self.status {
+            InstallationStatus::Settling | InstallationStatus::Finalized => self.period_end,
+            InstallationStatus::Active | InstallationStatus::Uninstalling => self.closing.unwrap_or(self.period_start),
+        }
+    }
+
     /// The period after the open one. After an uninstall periods end at the uninstall.
     pub fn next_period(&self) -> Period {
         let next = self.schedule().following(self.period_end);

@@ -153,6 +153,7 @@ async fn resource(
             return Err(unknown_plan(plan));
         }
         let at = plan_starts(provider.catalog()?, installation, resource.plan_at(now), plan, now)?;
+        let at = at.max(installation.billed_until());
         change_plan(&mut resource, plan, at);
         owed.extend(plan_begins(&resource, at, now));
     }

@@ -1,8 +1,8 @@
 //! A resource whose create was answered: does Vercel know it?
 //!
 //! The answer to a create may be lost, and the customer may not try again: then Vercel does not know the resource, and
-//! every invoice that names it would be refused (spec A.14, rule 2). So an hour later Vercel is asked (A.9). If it does not know
-//! the resource, twice with [`AGAIN`] in between, the resource is taken back: marked void first, from when on nothing of
+//! every invoice that names it would be refused (spec A.14, rule 2). So an hour later Vercel is asked (A.9), unless it has named
+//! the resource in a command meanwhile. If it does not know the resource, twice with [`AGAIN`] in between, the resource is taken back: marked void first, from when on nothing of
 //! it counts, with a refusal as the answer to a late repeat of the create; then deleted at the provisioner and here. What
 //! fails: Vercel or the provisioner does not answer, a command is in progress; then it is tried again.
 
@@ -47,12 +47,6 @@ pub(crate) async fn deliver(
         Ok(_) => {
             stored.item.unconfirmed = false;
             Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
-        }
-        // It asked for its end, so it knew it.
-        Err(error)
-            if error.status() == Some(404) && stored.state == ResourceState::Deleted && installation.is_active() =>
-        {
-            Ok(Outcome::nothing())
         }
         Err(error) if error.status() == Some(404) => {
             if effect.last_failure.as_deref() == Some(NOT_KNOWN) {

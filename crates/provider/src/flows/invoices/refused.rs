@@ -7,8 +7,8 @@
 //! 1. It is tried again as it is, for as long as news of the installation's resources wait, up to [`NEWS_WAIT`], or it
 //!    is not clear whether Vercel knows a resource at all (`installations::confirm`).
 //! 2. Then its lines are put under the plans that the resources were made with, for the whole installation: those Vercel
-//!    has seen. What the customer pays stays the same, each line says what it is of. Lines of a resource that was taken
-//!    back meanwhile go; if too little is left, that is carried on instead.
+//!    has seen; lines of no resource, under one of these. What the customer pays stays the same, each line says what it
+//!    is of. Lines of a resource that was taken back meanwhile go; if too little is left, that is carried on instead.
 //! 3. If that is refused too, it is tried again until [`REFUSED_FOR`] is over; then it is a dead letter.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use super::close::{CARRIED_NAME, entry_write};
 use super::lines;
 use crate::catalog::PlanType;
 use crate::edge::ApiError;
-use crate::flows;
+use crate::flows::{self, slice};
 use crate::ledger::Entry;
 use crate::outbox::{Effect, Outcome, What};
 use crate::provider::Provider;
@@ -58,7 +58,9 @@ pub(super) async fn again(
         return rejected(stored, reason);
     }
     let id = stored.installation.clone();
-    let waits = refused.times < 2 || has_news(provider, &id, age).await?;
+    // A final invoice has 24 h from the uninstall.
+    let patience = if stored.is_final { NEWS_WAIT } else { REFUSED_FOR };
+    let waits = refused.times < 2 || (age < patience && has_news(provider, &id, age).await?);
     let mut after = None;
     if refused.is_revised {
         tracing::error!(invoice.id = %stored.external_id, refused.times, reason, "an invoice is refused again and again");
@@ -90,7 +92,7 @@ async fn has_news(provider: &Provider, id: &InstallationId, age: SignedDuration)
         let effect = raw.decode::<Effect>()?.item;
         let waits = match effect.what {
             What::ResourceUpdated { .. } => age < NEWS_WAIT && effect.owed_since() <= now,
-            What::ConfirmResource { .. } => age < REFUSED_FOR,
+            What::ConfirmResource { .. } => true,
             _ => false,
         };
         if waits {
@@ -111,13 +113,22 @@ async fn revised(provider: &Provider, stored: &InvoiceRecord) -> Result<(Vec<Lin
         let held = provider.store.get::<Resource>(&key).await?;
         if held.as_ref().is_some_and(|held| held.void) {
             items.retain(|line| line.resource_id.as_ref() != Some(resource));
+            continue;
         }
         *plan = held.and_then(|held| first_plan(provider, &held).transpose()).transpose()?;
     }
+    // What is of no resource, such as an adjustment, was put under a plan of the period, too.
+    let some = match first.values().flatten().next() {
+        Some(plan) => Some(plan.clone()),
+        None => any_plan(provider, &stored.installation).await?,
+    };
     let place = |resource: &mut Option<ResourceId>, plan: &mut PlanId, details: &mut Option<String>| {
-        let Some((id, Some(known))) = resource.as_ref().and_then(|id| first.get_key_value(id)) else { return };
-        let said = details.take().map_or_else(String::new, |said| format!("{said}, "));
-        *details = Some(format!("{said}{plan} on {id}"));
+        let of = resource.as_ref().and_then(|id| first.get_key_value(id));
+        let Some(known) = of.and_then(|(_, known)| known.as_ref()).or(some.as_ref()) else { return };
+        if let Some((id, _)) = of {
+            let said = details.take().map_or_else(String::new, |said| format!("{said}, "));
+            *details = Some(format!("{said}{plan} on {id}"));
+        }
         plan.clone_from(known);
         *resource = None;
     };
@@ -152,6 +163,17 @@ async fn carried(provider: &Provider, mut stored: Stored<InvoiceRecord>, total: 
     stored.item.carried_in_cents = 0;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))
+}
+
+/// A plan that Vercel has seen on any of the resources.
+async fn any_plan(provider: &Provider, id: &InstallationId) -> Result<Option<PlanId>, ApiError> {
+    let Some(slice) = slice::read(provider, id).await? else { return Ok(None) };
+    for resource in slice.resources.iter().filter(|resource| !resource.void) {
+        if let Some(plan) = first_plan(provider, resource)? {
+            return Ok(Some(plan));
+        }
+    }
+    Ok(None)
 }
 
 /// The plan that a resource was made with, or had next, if that is one to be invoiced.

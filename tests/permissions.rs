@@ -291,7 +291,9 @@ async fn changes_left_behind() -> Seen {
     for finished_by in ["outbox", "secrets"] {
         world.provisioner.next(Mood::Holds);
         let name = format!("renamed for {finished_by}");
-        let call = Call::new("PATCH", path(&installation, &id)).body(json!({ "name": name })).key(finished_by);
+        let call = Call::new("PATCH", path(&installation, &id))
+            .body(json!({ "name": name, "billingPlanId": TEAM }))
+            .key(finished_by);
         let death = async {
             world.provisioner.holds(usize::from(finished_by == "secrets") + 1).await;
             world.die_after(0);

@@ -43,6 +43,39 @@ async fn what_vercel_did_not_read_in_time_is_billed_under_the_plan_it_knows() {
     world.close().await;
 }
 
+/// Also what is of no resource: an adjustment was put under the last plan, which Vercel has not seen. A final invoice has a
+/// day to get through.
+#[tokio::test]
+async fn a_final_invoice_with_an_adjustment_goes_out_under_a_plan_that_vercel_knows() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    let down = json!([{ "match": { "path": "*/events" }, "fault": { "kind": "status", "status": 500 } }]);
+    world.vercel_fails(down).await;
+    let event = json!({ "resourceId": id, "planId": SCALE });
+    world.partner("resource.updated", "/partner/events", &installation, event).await.expect(202);
+    let adjustment = json!({ "lines": [{ "name": "set-up", "amount": "7.00" }] });
+    world.partner("invoice.adjust", "/partner/invoices", &installation, adjustment).await.expect(202);
+    world.advance("1h").await;
+    world.uninstall(&installation).await;
+    world.vercel_heals().await;
+    world.advance("6h").await;
+    world.cron("/cron/invoices").await;
+    assert_eq!(world.invoices(&installation).await.len(), 0, "refused");
+    for _ in 0..3 {
+        world.sweep().await;
+    }
+    let invoices = world.invoices(&installation).await;
+    let [invoice] = invoices.as_slice() else { panic!("{invoices:#?}") };
+    let lines = invoice["items"].as_array().unwrap();
+    assert!(lines.iter().any(|line| line["name"] == "set-up" && line["total"] == "7.00"), "{invoice:#}");
+    assert!(lines.iter().all(|line| line["billingPlanId"] == TEAM), "{invoice:#}");
+    world.advance("1d").await;
+    world.cron("/cron/invoices").await;
+    world.sweep().await;
+    world.close().await;
+}
+
 /// What Vercel does not take under any plan is a dead letter, a day later.
 #[tokio::test]
 async fn what_is_refused_for_a_day_is_a_dead_letter() {

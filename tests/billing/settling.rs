@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tradepost_provider::ledger::Account;
+use tradepost_provider::outbox::Effect;
 use tradepost_provider::state::{InstallationStatus, InvoicePhase, LedgerEntry};
 
 use crate::world::got::{Got, text};
@@ -202,6 +203,65 @@ async fn dead_effects_are_tried_again_or_given_up() {
     settle_effect(&world, &installation, &dead, give_up).await.expect(202);
     assert_eq!(world.fates(&installation, &[dead]).await, [("abandoned".to_owned(), 1)]);
     assert_eq!(waiting(&world, &installation).await, []);
+    world.close().await;
+}
+
+/// News that fail again and again need not wait for their time: they are tried at once, or given up.
+#[tokio::test]
+async fn an_effect_that_waits_is_tried_at_once_or_given_up() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let rename = async |name: &str| {
+        let data = json!({ "resourceId": id, "name": name });
+        effects(&world.partner("resource.updated", "/partner/events", &installation, data).await.expect(202)).remove(0)
+    };
+    let down = json!([{ "match": { "path": "*/events" }, "fault": status(500) }]);
+    world.vercel_fails(down.clone()).await;
+    let waits = rename("first").await;
+    assert_eq!(world.fates(&installation, std::slice::from_ref(&waits)).await, [("pending".to_owned(), 1)]);
+    // Not another one of its place.
+    let other = waits.rsplit_once('/').map(|(place, _)| format!("{place}/99")).unwrap();
+    settle_effect(&world, &installation, &other, json!({ "outcome": "retry" })).await.is_problem(404, "not_found");
+    world.vercel_heals().await;
+    settle_effect(&world, &installation, &waits, json!({ "outcome": "retry" })).await.expect(202);
+    assert_eq!(world.resource(&installation, &id).await["name"], "first");
+    assert_eq!(waiting(&world, &installation).await, []);
+    world.vercel_fails(down).await;
+    let waits = rename("second").await;
+    let give_up = json!({ "outcome": "abandon", "reason": "told by telephone" });
+    settle_effect(&world, &installation, &waits, give_up.clone()).await.expect(202);
+    world.vercel_heals().await;
+    assert_eq!(waiting(&world, &installation).await, []);
+    assert_eq!(world.fates(&installation, std::slice::from_ref(&waits)).await, [("abandoned".to_owned(), 1)]);
+    let kept = world.records::<Effect>(&installation, "Q#").await;
+    let [kept] = kept.as_slice() else { panic!("{kept:#?}") };
+    assert_eq!((kept.abandoned, kept.ended_at), (true, Some(world.now())), "to be forgotten in time");
+    assert_eq!(kept.last_failure.as_deref(), Some("told by telephone"));
+    // Given up is given up.
+    for outcome in [json!({ "outcome": "retry" }), give_up] {
+        settle_effect(&world, &installation, &waits, outcome).await.is_problem(404, "not_found");
+    }
+    world.sweep().await;
+    assert_eq!(world.resource(&installation, &id).await["name"], "first");
+    world.close().await;
+}
+
+/// An effect that nobody has tried yet is not settled: it may still go by itself.
+#[tokio::test]
+async fn what_was_not_tried_is_not_settled() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    world.die_after(1);
+    let data = json!({ "resourceId": id, "name": "renamed" });
+    let call = world.partner_call("resource.updated", "/partner/events", &installation, &data);
+    world.send_partner(&call).await;
+    world.revive_after(0).await;
+    let owed = effects(&world.send_partner(&call).await.expect(202)).remove(0);
+    assert_eq!(world.fates(&installation, std::slice::from_ref(&owed)).await, [("pending".to_owned(), 0)]);
+    settle_effect(&world, &installation, &owed, json!({ "outcome": "retry" })).await.is_problem(409, "conflict");
+    world.revive_after(60).await;
+    world.sweep().await;
+    assert_eq!(world.resource(&installation, &id).await["name"], "renamed");
     world.close().await;
 }
 

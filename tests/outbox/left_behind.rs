@@ -7,7 +7,8 @@ use tradepost_store::{FaultKind, Write};
 use crate::world;
 use crate::world::got::text;
 use crate::world::provisioner::Mood;
-use crate::world::{FREE, SCALE, World};
+use crate::world::vercel::Call;
+use crate::world::{FREE, SCALE, TEAM, World};
 use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, live, patch, provision, rename};
 
 const LANE_LEASE: i64 = 60;
@@ -61,6 +62,7 @@ async fn an_abandoned_change_is_finished_by_the_sweeper() {
     assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 0, "not while its lease holds");
     let other = world.vercel(patch(&installation, &id, "other").key("u2")).await;
     other.is_envelope(409, "operation_in_progress");
+    assert_eq!(other.header("retry-after"), "5");
     let begun = async || world.stored_resource(&installation, &id).await.unwrap().operation.clone().unwrap();
     let first = begun().await;
     world.revive_after(OPERATION_LEASE).await;
@@ -87,13 +89,38 @@ async fn an_abandoned_change_is_finished_by_the_sweeper() {
     world.close().await;
 }
 
+/// A plan that is changed long after it was asked for counts from then: what was billed stays as it was billed.
+#[tokio::test]
+async fn an_abandoned_change_of_plan_counts_from_when_it_is_carried_out() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    world.advance_to("2027-01-20T00:00:00Z").await;
+    let path = crate::path(&installation, &id);
+    let change = Call::new("PATCH", path).of(&installation).body(json!({ "billingPlanId": SCALE })).key("u1");
+    dies_at_the_provisioner(&world, change).await;
+    world.revive_after(OPERATION_LEASE).await;
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    assert_eq!(world.cron("/cron/invoices").await["closed"], 1);
+    world.report(&installation, "b1", &[(&id, "queries", "2027-02-01T05:00:00Z", "1")]).await.expect(200);
+    world.advance_to("2027-02-01T07:00:00Z").await;
+    let swept = world.cron("/cron/outbox").await;
+    assert_eq!(swept["operations_finished"], 1, "{swept} {:?}", world.stored_resource(&installation, &id).await);
+    let segments = world.stored_resource(&installation, &id).await.unwrap().segments.clone();
+    let shown: Vec<_> = segments.iter().map(|it| (it.plan.as_str(), it.end.map(|end| end.to_string()))).collect();
+    assert_eq!(shown, [(TEAM, Some("2027-02-01T07:00:00Z".to_owned())), (SCALE, None)]);
+    let billed: Vec<_> = world.invoices(&installation).await.iter().map(|invoice| text(&invoice["total"])).collect();
+    assert_eq!(billed, ["20.00"]);
+    world.sweep().await;
+    world.close().await;
+}
+
 /// A command that meets an abandoned operation of another request finishes that first.
 #[tokio::test]
 async fn an_abandoned_operation_in_the_way_is_finished_first() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
     dies_at_the_provisioner(&world, patch(&installation, &id, "first").key("u1")).await;
-    world.revive_after(OPERATION_LEASE).await;
+    world.revive_after(OPERATION_LEASE + 1).await;
     let got = world.vercel(patch(&installation, &id, "second").key("u2")).await.expect(200);
     assert_eq!(got.body["name"], "second");
     assert_eq!(world.stored_resource(&installation, &id).await.unwrap().name, "second");

@@ -137,6 +137,27 @@ async fn each_rotation_has_its_own_grace() {
     world.close().await;
 }
 
+/// The product has deleted the resource, and its answer was lost: what is to be killed there is gone, and that is no fault.
+#[tokio::test]
+async fn secrets_of_a_resource_that_is_being_deleted_are_gone_with_it() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let data = json!({ "resourceId": id, "delayHours": 0 });
+    let route = format!("/partner/resources/{id}/secrets");
+    world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    world.advance("2m").await;
+    world.provisioner.next(Mood::AnswerLost);
+    world.uninstall(&installation).await;
+    assert_eq!(world.local.provisioner.resources(), 0);
+    world.cron("/cron/secrets").await;
+    let waiting: Vec<_> = world.waiting(&installation).await.into_iter().map(|(kind, _, dead)| (kind, dead)).collect();
+    assert_eq!(waiting, [("release_resources", false), ("revoke_secrets", false)]);
+    world.sweep().await;
+    world.sweep().await;
+    assert_eq!(world.waiting(&installation).await, []);
+    world.close().await;
+}
+
 /// Credentials that no program of ours can read.
 #[derive(Serialize, Deserialize)]
 struct Unreadable {

@@ -69,3 +69,21 @@ async fn a_resource_that_vercel_does_not_know_is_taken_back() {
     world.sweep().await;
     world.close().await;
 }
+
+/// Vercel named it when it asked for its end: it knew it, whatever it says when it is asked after the uninstall.
+#[tokio::test]
+async fn a_resource_that_vercel_deleted_is_not_taken_back() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    let id = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+    world.vercel(Call::new("DELETE", path(&installation, &id)).of(&installation).key("d1")).await.expect(204);
+    world.uninstall(&installation).await;
+    for _ in 0..3 {
+        world.sweep().await;
+    }
+    let stored = world.stored_resource(&installation, &id).await.unwrap();
+    assert!(!stored.void && !stored.unconfirmed, "{stored:?}");
+    world.advance("7h").await;
+    world.cron("/cron/invoices").await;
+    world.close().await;
+}

@@ -121,6 +121,12 @@ async fn a_rotation_hands_vercel_the_new_secrets_and_later_kills_the_old() {
         digests
     };
     assert_eq!(world.secrets(&installation, &id).await, digests(1));
+    let first = world.records::<Credentials>(&installation, "C#").await;
+    assert_eq!(
+        (first[0].secrets_version, first[0].revision, first[0].confirmed_revision),
+        (1, 1, 1),
+        "the answer has them"
+    );
     let rotate = |hours: u64| {
         let call = Call::new("POST", format!("{}/{id}/secrets/rotate", resources(&installation))).of(&installation);
         call.system().body(json!({ "reason": "leaked", "delayOldSecretsExpirationHours": hours }))

@@ -315,3 +315,74 @@ pub fn plan_starts(
 pub fn unknown_plan(plan: &PlanId) -> ApiError {
     ApiError::new(crate::edge::error::Code::ValidationError, format!("there is no plan {plan}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradepost_marketplace::ids::{InstallationId, ProductId, ResourceId};
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3_600).unwrap()
+    }
+
+    fn plan(name: &str) -> PlanId {
+        PlanId::new(name).unwrap()
+    }
+
+    fn resource() -> Resource {
+        Resource {
+            id: ResourceId::new("icfg_1.r1").unwrap(),
+            installation: InstallationId::new("icfg_1").unwrap(),
+            product: ProductId::new("product").unwrap(),
+            product_as_sent: ProductId::new("product").unwrap(),
+            name: "name".to_owned(),
+            metadata: "{}".to_owned(),
+            status: ResourceStatus::Ready,
+            notification: None,
+            state: ResourceState::Live,
+            segments: vec![Segment { number: 0, plan: plan("free"), start: at(0), end: None }],
+            fence: 1,
+            operation: None,
+            created_at: at(0),
+            deleted_at: None,
+            unconfirmed: false,
+            void: false,
+        }
+    }
+
+    fn shown(resource: &Resource) -> Vec<(u32, String, Timestamp, Option<Timestamp>)> {
+        let row = |it: &Segment| (it.number, it.plan.to_string(), it.start, it.end);
+        resource.segments.iter().map(row).collect()
+    }
+
+    #[test]
+    fn segments_are_numbered_on_and_what_was_to_come_is_given_up() {
+        let mut it = resource();
+        change_plan(&mut it, &plan("team"), at(5));
+        change_plan(&mut it, &plan("scale"), at(9));
+        let free = (0, "free".to_owned(), at(0), Some(at(5)));
+        let team = |end| (1, "team".to_owned(), at(5), end);
+        assert_eq!(shown(&it), [free.clone(), team(Some(at(9))), (2, "scale".to_owned(), at(9), None)]);
+        // Back to what it had just before: that goes on, and what would have begun is kept, empty.
+        change_plan(&mut it, &plan("team"), at(9));
+        assert_eq!(shown(&it), [free.clone(), team(None), (2, "scale".to_owned(), at(9), Some(at(9)))]);
+        // One that begins at this instant was not in force before it.
+        change_plan(&mut it, &plan("free"), at(5));
+        let given_up = [(1, "team".to_owned(), at(5), Some(at(5))), (2, "scale".to_owned(), at(9), Some(at(9)))];
+        assert_eq!(shown(&it)[1..], given_up);
+        assert_eq!(shown(&it)[0], (0, "free".to_owned(), at(0), None));
+    }
+
+    #[test]
+    fn a_plan_counts_from_when_it_is_carried_out() {
+        let intent =
+            |from| Intent { plan: Some(plan("team")), plan_from: from, ..Intent::of(Kind::Update, Origin::Vercel) };
+        let counts_from = |from, now| plan_change_at(&resource(), &intent(from), now);
+        assert_eq!(counts_from(Some(at(3)), at(3)), Some(at(3)));
+        assert_eq!(counts_from(Some(at(9)), at(3)), Some(at(9)), "at the end of the period");
+        assert_eq!(counts_from(Some(at(3)), at(9)), Some(at(9)), "it was asked for long ago");
+        assert_eq!(counts_from(None, at(3)), Some(at(3)));
+        assert_eq!(counts_from(None, at(-1)), Some(at(0)), "by a clock that is behind");
+        assert_eq!(plan_change_at(&resource(), &Intent::of(Kind::Update, Origin::Vercel), at(3)), None);
+    }
+}

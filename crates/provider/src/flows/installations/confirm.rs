@@ -7,6 +7,7 @@
 //! fails: Vercel or the provisioner does not answer, a command is in progress; then it is tried again.
 
 use jiff::{SignedDuration, Timestamp};
+use tradepost_marketplace::client::ClientError;
 use tradepost_store::{Key, Stored, Write};
 
 use super::release::release;
@@ -48,6 +49,8 @@ pub(crate) async fn deliver(
             stored.item.unconfirmed = false;
             Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
         }
+        // Finalized at Vercel already: nothing of it can be invoiced any more.
+        Err(ClientError::Gone) => Ok(Outcome::nothing()),
         Err(error) if error.status() == Some(404) => {
             if effect.last_failure.as_deref() == Some(NOT_KNOWN) {
                 return take_back(provider, effect.not_before, stored, answers, deadline).await;

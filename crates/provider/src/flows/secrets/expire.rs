@@ -76,17 +76,16 @@ async fn expire(provider: &Provider, key: &Key, deadline: Deadline) -> Result<Op
         committed(provider, vec![Write::delete(key.clone(), rotation.version)]).await?;
         return Ok(None);
     };
-    if credentials.confirmed_revision >= rotation.revision && rotation.confirmed_at.is_none() {
-        // Confirmed by a call that covered too many rotations to note it in each: the grace begins now.
-        let grace = SignedDuration::from_secs(i64::try_from(rotation.grace_seconds).unwrap_or(i64::MAX));
-        rotation.item.confirmed_at = Some(now);
-        rotation.item.look_at = now.saturating_add(grace)?.saturating_add(LONGEST_CALL)?;
-        committed(provider, vec![Write::replace(&rotation.item, rotation.version)?]).await?;
-        return Ok(Some(false));
-    }
-    if credentials.confirmed_revision < rotation.revision || rotation.confirmed_at.is_none() {
-        tracing::warn!(resource = %resource, "old secrets are due to expire but Vercel has not confirmed new ones");
-        rotation.item.look_at = now.saturating_add(UNCONFIRMED_WAIT)?;
+    if rotation.confirmed_at.is_none() {
+        if credentials.confirmed_revision >= rotation.revision {
+            // Confirmed by a call that covered too many rotations to note it in each: the grace begins now.
+            let grace = SignedDuration::from_secs(i64::try_from(rotation.grace_seconds).unwrap_or(i64::MAX));
+            rotation.item.confirmed_at = Some(now);
+            rotation.item.look_at = now.saturating_add(grace)?.saturating_add(LONGEST_CALL)?;
+        } else {
+            tracing::warn!(resource = %resource, "old secrets are due to expire but Vercel has not confirmed new ones");
+            rotation.item.look_at = now.saturating_add(UNCONFIRMED_WAIT)?;
+        }
         committed(provider, vec![Write::replace(&rotation.item, rotation.version)?]).await?;
         return Ok(Some(false));
     }

@@ -140,3 +140,23 @@ fn what_is_settled_makes_an_invoice_that_vercel_takes() {
     let request = InvoiceRequest::new(external, january(), date, settled.items, settled.discounts).unwrap();
     assert_eq!(request.total(), settled.total);
 }
+
+/// A plan that was in force for no longer than clocks may be apart may not be known to Vercel: what it costs stands under
+/// another, and what costs nothing is no line.
+#[test]
+fn what_a_brief_plan_costs_stands_under_another() {
+    let brief = vec![
+        segment(0, "team", "2027-01-01T00:00:00Z", Some("2027-01-31T23:59:58Z")),
+        segment(1, "bulk", "2027-01-31T23:59:58Z", None),
+    ];
+    let shown = |used: &str| {
+        let bill = price(&[resource("r1", brief.clone())], &[total("r1", 1, "queries", used)]);
+        assert_eq!(bill.brief.len(), 1);
+        let settled = settle(&bill, &[], false).unwrap();
+        assert_eq!(settled.total, bill.total);
+        let row = |line: &LineItem| (line.billing_plan_id.as_str().to_owned(), paid(line));
+        settled.items.iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("30"), [("team".to_owned(), 2000), ("team".to_owned(), 300)]);
+    assert_eq!(shown("0.001"), [("team".to_owned(), 2000)]);
+}

@@ -246,6 +246,27 @@ async fn an_effect_that_waits_is_tried_at_once_or_given_up() {
     world.close().await;
 }
 
+/// A dead letter that is tried again is alive, also if that fails in passing.
+#[tokio::test]
+async fn a_dead_invoice_that_is_resubmitted_waits_like_any_other() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    january_fails(&world, status(404)).await;
+    let effect = async || world.records::<Effect>(&installation, "E#money").await.remove(0).item;
+    let dead = effect().await;
+    assert!(dead.dead && dead.ended_at.is_some(), "{dead:?}");
+    let down = json!([{ "match": { "method": "POST", "path": "*/billing/invoices" }, "fault": status(500) }]);
+    world.vercel_fails(down).await;
+    settle(&world, &installation, 1, json!({ "outcome": "resubmit" })).await.expect(202);
+    let again = effect().await;
+    assert_eq!((again.dead, again.ended_at), (false, None));
+    world.vercel_heals().await;
+    world.sweep().await;
+    paid(&world).await;
+    assert_eq!(bills(&world, &installation).await, [bill("20.00", "paid")]);
+    world.close().await;
+}
+
 /// An effect that nobody has tried yet is not settled: it may still go by itself.
 #[tokio::test]
 async fn what_was_not_tried_is_not_settled() {

@@ -147,15 +147,31 @@ async fn secrets_of_a_resource_that_is_being_deleted_are_gone_with_it() {
     world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
     world.advance("2m").await;
     world.provisioner.next(Mood::AnswerLost);
-    world.uninstall(&installation).await;
+    let delete = || Call::new("DELETE", path(&installation, &id)).of(&installation).key("d1");
+    world.vercel(delete()).await.is_envelope(503, "unavailable");
     assert_eq!(world.local.provisioner.resources(), 0);
     world.cron("/cron/secrets").await;
-    let waiting: Vec<_> = world.waiting(&installation).await.into_iter().map(|(kind, _, dead)| (kind, dead)).collect();
-    assert_eq!(waiting, [("release_resources", false), ("revoke_secrets", false)]);
-    world.sweep().await;
+    assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, false)]);
+    world.vercel(delete()).await.expect(204);
     world.sweep().await;
     assert_eq!(world.waiting(&installation).await, []);
     world.close().await;
+}
+
+/// A product that will not kill old secrets leaves them good: a person must know.
+#[tokio::test]
+async fn a_revocation_that_is_refused_is_a_dead_letter() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(FREE).await;
+    let data = json!({ "resourceId": id, "delayHours": 0 });
+    let route = format!("/partner/resources/{id}/secrets");
+    world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    world.advance("2m").await;
+    world.provisioner.next(Mood::Refuses(json!({ "error": { "code": "policy", "message": "not now" } })));
+    world.cron("/cron/secrets").await;
+    assert_eq!(world.waiting(&installation).await, [("revoke_secrets", 1, true)]);
+    assert_eq!(live(&world, &id), [1, 2]);
+    world.close_leaving(&["revoke_secrets"]).await;
 }
 
 /// Credentials that no program of ours can read.

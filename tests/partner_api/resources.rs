@@ -1,5 +1,6 @@
 //! Resources: reading, changing, rotating, deleting.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tradepost_provider::state::{Credentials, ResourceState, Rotation};
 
@@ -217,5 +218,30 @@ async fn a_foreign_resource_is_not_found() {
     let delete = Call::new("DELETE", format!("{}/{foreign}", resources(&installation))).of(&installation);
     world.vercel(delete).await.is(204, &Value::Null);
     assert_eq!(world.local.provisioner.resources(), 2, "and it is still there");
+    world.close().await;
+}
+
+/// Commands on different resources wait for nobody, though all of them look at the installation.
+#[tokio::test]
+async fn commands_on_different_resources_do_not_disturb_each_other() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        ids.push(world.provision(&installation, FREE, &format!("r{n}")).await);
+    }
+    let calls = ids.iter().enumerate().map(|(n, id)| {
+        let path = format!("{}/{id}", resources(&installation));
+        let call = if n % 2 == 0 {
+            Call::new("PATCH", path).body(json!({ "billingPlanId": TEAM }))
+        } else {
+            Call::new("DELETE", path)
+        };
+        world.vercel(call.of(&installation).key(&format!("k{n}")))
+    });
+    let statuses: Vec<u16> = join_all(calls).await.into_iter().map(|got| got.status).collect();
+    assert_eq!(statuses, [200, 204, 200, 204, 200, 204, 200, 204]);
+    assert_eq!(world.installation(&installation).await.resources_live, 4);
+    world.sweep().await;
     world.close().await;
 }

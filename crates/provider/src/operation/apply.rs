@@ -374,6 +374,13 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_that_changes_in_the_instant_of_the_create_is_a_segment_of_its_own() {
+        let mut it = resource();
+        change_plan(&mut it, &plan("free"), at(0));
+        assert_eq!(shown(&it), [(0, "free".to_owned(), at(0), Some(at(0))), (1, "free".to_owned(), at(0), None)]);
+    }
+
+    #[test]
     fn a_plan_counts_from_when_it_is_carried_out() {
         let intent =
             |from| Intent { plan: Some(plan("team")), plan_from: from, ..Intent::of(Kind::Update, Origin::Vercel) };

@@ -112,12 +112,11 @@ impl Stuck {
         Write::delete(Effect::key_of(&self.effect.lane, &self.effect.place, self.apart), self.effect.version)
     }
 
-    /// Adds the lane, taken, to what settles its first effect. A lane without order needs no more than to be looked at.
+    /// Adds the lane, taken, to what settles an effect of it. A lane without order needs no more than to be looked at.
     async fn go_on(self, provider: &Provider, writes: Vec<Write>) -> Result<Enqueued, ApiError> {
         let mut owed = Enqueued { writes, holds: Vec::new(), ids: vec![self.effect.id()] };
         let lane = match self.lane {
             Some(lane) => Some(lane),
-            None if self.apart => None,
             None => provider.store.get::<Lane>(&self.effect.lane.key()).await?,
         };
         if let Some(mut lane) = lane.filter(|lane| !lane.is_held(provider.lease.now())) {

@@ -89,23 +89,14 @@ pub(crate) async fn revoke(
         metadata: RawValue::from_string(stored.metadata.clone()).map_err(ApiError::internal)?,
         secrets_version: keep_version,
     };
+    let installation = flows::installation(provider, id).await?;
     Ok(match provider.provisioner()?.send(&order, deadline).await {
         Ok(provisioner::Done { .. }) => Outcome::nothing(),
-        // It may have deleted the resource before we have written so down: then nothing is left to kill.
-        Err(ProvisionerError::Refused { code, .. }) if is_leaving(provider, id, resource).await? => {
+        // It may have deleted the resource, and we have not written so down: then nothing is left to kill.
+        Err(ProvisionerError::Refused { code, .. }) if stored.operation.is_some() || !installation.is_active() => {
             Outcome::later(code)
         }
         Err(ProvisionerError::Refused { code, .. }) => Outcome::Dead { reason: code, writes: Vec::new() },
         Err(error) => Outcome::later(error.to_string()),
     })
-}
-
-/// Whether the resource is being deleted, or was meanwhile.
-async fn is_leaving(provider: &Provider, id: &InstallationId, resource: &ResourceId) -> Result<bool, ApiError> {
-    let stored = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await?;
-    let Some(stored) = stored.filter(|stored| stored.state == ResourceState::Live && !stored.void) else {
-        return Ok(true);
-    };
-    let is_deleted = stored.operation.as_ref().is_some_and(|operation| operation.intent.kind == Kind::Delete);
-    Ok(is_deleted || !flows::installation(provider, id).await?.is_active())
 }

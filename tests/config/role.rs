@@ -75,7 +75,7 @@ fn a_requests_token_opens_the_store_and_is_seen_by_nobody_else() {
     let (status, page) = ask(None);
     assert_eq!(status, 503, "{page} {}", server.process());
     assert!(!page.contains("oidc"), "{page}");
-    assert!(server.process().output().contains("x-vercel-oidc-token header; turn on OIDC"), "{}", server.process());
+    server.process().has_said("x-vercel-oidc-token header; turn on OIDC");
     assert!(bodies.try_recv().is_err(), "asked without a token");
 
     assert_eq!(ask(Some("of-another-project")).0, 503);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::wire::PATIENCE;
@@ -20,7 +20,7 @@ pub fn environment<const N: usize>(variables: [(&str, &str); N]) -> Environment 
 
 pub struct Process {
     child: Child,
-    output: Arc<Mutex<Vec<String>>>,
+    output: Arc<(Mutex<Vec<String>>, Condvar)>,
     /// Lines of stdout as they come.
     lines: Mutex<Receiver<String>>,
     readers: Vec<JoinHandle<()>>,
@@ -36,13 +36,14 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-        let output = Arc::new(Mutex::new(Vec::new()));
+        let output = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let (sender, lines) = channel();
         let keep = |stream: Box<dyn Read + Send>, sender: Option<Sender<String>>| {
             let output = output.clone();
             thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    output.lock().expect("no poison").push(line.clone());
+                    output.0.lock().expect("no poison").push(line.clone());
+                    output.1.notify_all();
                     let _ = sender.as_ref().map(|sender| sender.send(line));
                 }
             })
@@ -75,7 +76,18 @@ impl Process {
 
     /// All that it wrote so far, on both streams.
     pub fn output(&self) -> String {
-        self.output.lock().expect("no poison").join("\n")
+        self.output.0.lock().expect("no poison").join("\n")
+    }
+
+    /// Waits until a line with this text was read: what was written before an answer may be read after it.
+    #[allow(dead_code, reason = "not every test looks for lines")]
+    pub fn has_said(&self, text: &str) {
+        let (output, more) = &*self.output;
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        let waited = more.wait_timeout_while(output.lock().expect("no poison"), PATIENCE, missing);
+        let (lines, timeout) = waited.expect("no poison");
+        drop(lines);
+        assert!(!timeout.timed_out(), "it did not say {text:?}: {self}");
     }
 
     /// Sends a signal by name, such as `TERM`.

@@ -1,10 +1,11 @@
 //! What customers, partner systems and the scheduler do: what is called, what it was meant as, and what is learned
 //! from the answer.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::dice::Stream;
-use super::model::{Adjustment, Bought, Customer, Fate, RefundAsked};
+use super::model::{Adjustment, Bought, Customer, Fate, Reading, RefundAsked};
 use super::play::Play;
 use super::stage::{Got, Stage};
 
@@ -235,6 +236,8 @@ impl Play {
     fn learn_batch(&mut self, customer: usize, batch: usize, outcome: &Outcome) {
         let mut wrong = Vec::new();
         let mut accepted = 0;
+        // A batch nobody answered may be sent again weeks later: then a reading may be too old by now.
+        let oldest = self.stage.now().checked_sub(SignedDuration::from_hours(24 * 30 - 1)).unwrap_or(Timestamp::MIN);
         let known = self.customers.get_mut(customer).and_then(|customer| customer.batches.get_mut(batch));
         let Some(batch) = known else { return };
         let refused = |body: &Value| -> std::collections::BTreeSet<String> {
@@ -252,7 +255,8 @@ impl Play {
                 batch.fate = Fate::Done;
                 batch.refused = refused(&outcome.got.body);
                 accepted = batch.readings.len() - batch.refused.len();
-                for reading in batch.readings.iter().filter(|it| it.must_count && batch.refused.contains(&it.id)) {
+                let due = |it: &&Reading| it.must_count && it.at > oldest;
+                for reading in batch.readings.iter().filter(due).filter(|it| batch.refused.contains(&it.id)) {
                     wrong.push(format!("readings without fault count: {} of {} was refused", reading.id, batch.id));
                 }
             }

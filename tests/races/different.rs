@@ -94,6 +94,7 @@ async fn play(
         world.sweep().await;
     }
     let mut end = End::of(&world).await;
+    end.leave_out_unanswered();
     for part in untold {
         end.leave_out(part);
     }

@@ -2,8 +2,8 @@
 //! with the rule's id; `tests/simulator/table.rs` breaks each of them once, and `docs/simulator-rules.md` is
 //! this list, checked by the same test.
 //!
-//! An id names its source: `spec A.13` and so on is the protocol reference, `simulator` a limit of this
-//! program and no rule of Vercel's.
+//! An id names its source: `spec A.13` and so on is the protocol reference (`docs/protocol.md`), `simulator` a
+//! limit of this program and no rule of Vercel's.
 
 use std::fmt;
 

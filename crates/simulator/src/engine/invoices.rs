@@ -1,4 +1,4 @@
-//! The states of an invoice, moved by the clock (spec F, formats.md "Simulated time").
+//! The states of an invoice, moved by the clock (spec F; README, "Time").
 //!
 //! pending, 1 h, invoiced, 1 h, then as the customer pays. `notpaid` is tried again daily, nine times at
 //! most, and becomes overdue 15 days after it was sent; a refund takes 1 h. An invoice under 0.50 USD is not

@@ -8,8 +8,8 @@ use tradepost_simulator::RULES;
 const HEAD: &str = "\
 # The simulator's rules
 
-Every refusal by the simulated Vercel begins with the rule it comes from: a paragraph of the protocol reference, or a limit
-of the simulator itself. `crates/simulator/src/rules.rs` is the list; a test breaks each rule once, and another holds this
+Every refusal by the simulated Vercel begins with the rule it comes from: a section of the
+[protocol reference](protocol.md), or a limit of the simulator itself. `crates/simulator/src/rules.rs` is the list; a test breaks each rule once, and another holds this
 page to it. After a change: `cargo test -p tradepost-simulator --test simulator -- --ignored write_the_page`.
 
 | status | the message begins with |

@@ -37,7 +37,8 @@ pub const WEBHOOK_BYTES_MAX: usize = 256 * 1024;
 
 /// Types of the envelope before the present one. Each event comes under its newer type, too: acknowledge and
 /// ignore them (spec E).
-pub const LEGACY_TYPES: [&str; 12] = [
+pub const LEGACY_TYPES: [&str; 13] = [
+    "deployment",
     "deployment-canceled",
     "deployment-check-rerequested",
     "deployment-checks-completed",

@@ -16,6 +16,11 @@ impl Hand {
         Self(Mutex::new(SystemClock.now()))
     }
 
+    /// Moves it to an instant, back too: a world that goes on where another ended.
+    pub fn set(&self, at: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
     pub fn advance(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();

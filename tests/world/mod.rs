@@ -26,6 +26,7 @@ pub mod table;
 pub mod template;
 pub mod vercel;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -90,6 +91,9 @@ pub fn with_org() -> String {
     format!("{}{plan}", development::CATALOG)
 }
 
+/// What the simulator and the demo provisioner derive ids and secrets from.
+pub const SEED: u64 = 7;
+
 /// When every world begins.
 pub const BEGIN: &str = "2027-01-01T00:00:00Z";
 
@@ -132,6 +136,10 @@ pub struct Setup<'a> {
     pub permissive: bool,
     /// Routes of the test's own beside the flows'.
     pub extra: Option<fn(&Provider) -> Router>,
+    /// Where everything is kept (`FILE`, `FILE.vercel`, `FILE.provisioner`); in memory without.
+    pub store: Option<&'a Path>,
+    /// What [`World::number`] counts on from: a world that goes on where another ended must not use its ids again.
+    pub numbers_after: u64,
 }
 
 /// What a provider under test is made of, beside what the world has.
@@ -164,7 +172,8 @@ impl World {
     pub async fn with(setup: Setup<'_>) -> Self {
         let options = Options {
             catalog: setup.catalog.map(str::to_owned),
-            ..Options::new(7, ClockMode::Frozen { start: BEGIN.parse().unwrap() })
+            store: setup.store.map(Path::to_owned),
+            ..Options::new(SEED, ClockMode::Frozen { start: BEGIN.parse().unwrap() })
         };
         let local = Local::open(options).await.unwrap();
         let (at_provisioner, provisioner_url) = bind().await;
@@ -186,7 +195,7 @@ impl World {
             async move { router.oneshot(request).await }
         });
         let servers = vec![serve(at_provisioner, provisioner.router()), serve(at_provider, front)];
-        let numbers = AtomicU64::new(0);
+        let numbers = AtomicU64::new(setup.numbers_after);
         let repeats = setup.everything_twice.then(|| Repeats::new(local.faulty.clone()));
         if let Some(repeats) = &repeats {
             local.simulator.on_repeat(repeats.hook());
@@ -313,6 +322,15 @@ impl World {
             assert!(counts.sent > 0, "nothing was sent twice");
             assert_eq!(repeats.named(), Vec::<String>::new(), "second sends that changed something");
         }
+        for server in &self.servers {
+            server.abort();
+        }
+    }
+
+    /// Ends the world in the middle of everything, and looks at nothing.
+    pub fn leave(mut self) {
+        self.closed = true;
+        self.local.faulty.halt_after(None);
         for server in &self.servers {
             server.abort();
         }

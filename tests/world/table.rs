@@ -22,6 +22,26 @@ pub fn resource_id(text: &str) -> ResourceId {
 }
 
 impl World {
+    /// One call of DynamoDB's API, past the store.
+    pub async fn dynamodb(&self, operation: &str, body: &Value) -> Value {
+        // Any signature does, but there must be one.
+        let authorization = "AWS4-HMAC-SHA256 Credential=any/20270101/us-east-1/dynamodb/aws4_request, \
+                             SignedHeaders=host, Signature=any";
+        let request = http::Request::builder()
+            .method(Method::POST)
+            .uri(&self.local.dynamodb_url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-date", "20270101T000000Z")
+            .header("authorization", authorization);
+        self.send(request, &body.to_string()).await.expect(200).body
+    }
+
+    /// Puts an item as it is, whatever is there.
+    pub async fn put_item(&self, item: &Value) {
+        self.dynamodb("PutItem", &json!({ "TableName": TABLE_NAME, "Item": item })).await;
+    }
+
     /// Every item of the table, every attribute of it, in order of their keys.
     pub async fn dump(&self) -> Vec<Value> {
         let mut items = Vec::new();
@@ -31,17 +51,7 @@ impl World {
             if !start.is_null() {
                 scan["ExclusiveStartKey"] = start;
             }
-            // Any signature does, but there must be one.
-            let authorization = "AWS4-HMAC-SHA256 Credential=any/20270101/us-east-1/dynamodb/aws4_request, \
-                                 SignedHeaders=host, Signature=any";
-            let request = http::Request::builder()
-                .method(Method::POST)
-                .uri(&self.local.dynamodb_url)
-                .header("content-type", "application/x-amz-json-1.0")
-                .header("x-amz-target", "DynamoDB_20120810.Scan")
-                .header("x-amz-date", "20270101T000000Z")
-                .header("authorization", authorization);
-            let page = self.send(request, &scan.to_string()).await.expect(200).body;
+            let page = self.dynamodb("Scan", &scan).await;
             items.extend(page["Items"].as_array().unwrap().iter().cloned());
             start = page.get("LastEvaluatedKey").cloned().unwrap_or_default();
             if start.is_null() {

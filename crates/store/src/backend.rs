@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::connect::IdentityError;
+use crate::format::UnknownFormat;
 use crate::key::Key;
 use crate::write::Write;
 
@@ -88,6 +89,9 @@ pub enum BackendError {
         /// The indexes of the writes, ascending.
         failed: Vec<usize>,
     },
+    /// A write met an item that a newer release wrote; nothing happened.
+    #[error(transparent)]
+    Format(#[from] UnknownFormat),
     /// The token was used for a transaction with other bytes.
     #[error("the request token was used for another transaction")]
     TokenMismatch,

@@ -61,6 +61,8 @@ impl Store {
                 _ => Err(CommitError::Condition { failed }),
             },
             BackendError::TokenMismatch => Err(CommitError::Condition { failed: (0..writes.len()).collect() }),
+            // Even if an earlier try happened: there is nothing more that this release could find out or do.
+            BackendError::Format(error) => Err(StoreError::Format(error).into()),
             // Whatever the last try says, an earlier one may have happened.
             _ if answer_lost => Err(StoreError::Timeout { maybe_done: true }.into()),
             other => Err(read_failed(other).into()),

@@ -3,21 +3,30 @@
 //! The SDK's own retries are off: [`crate::Store`] has the retries, one policy for each kind of failure. The SDK
 //! keeps the wall clock, for signatures, whatever the business clock says.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
 
 use crate::backend::{Backend, BackendError, IndexQuery, IndexRange, Item, Page, SliceQuery};
 use crate::connect::{DynamoConfig, DynamoCredentials};
+use crate::format;
 use crate::key::Key;
 use crate::table::{DUE_INDEX, SHARD_INDEX, attribute};
 use crate::write::{Action, Guard, Write};
 
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
+/// A guard that fails says what it met: a newer release's item is another matter than a lost race.
+const MET: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 /// The backend that speaks to DynamoDB, real or emulated.
 #[derive(Clone)]
@@ -123,8 +132,12 @@ impl Backend for DynamoBackend {
                 let call = call
                     .set_condition_expression(condition.expression)
                     .set_expression_attribute_names(condition.names)
-                    .set_expression_attribute_values(condition.values);
-                call.send().await.map(|_| ()).map_err(|error| classify(&error))
+                    .set_expression_attribute_values(condition.values)
+                    .return_values_on_condition_check_failure(MET);
+                call.send().await.map(|_| ()).map_err(|error| match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(failed)) => refused(&write.key, failed.item()),
+                    _ => classify(&error),
+                })
             }
             Action::Delete => {
                 let call = self.client().await?.delete_item().table_name(&self.config.table);
@@ -132,8 +145,14 @@ impl Backend for DynamoBackend {
                     .set_key(Some(key_item(&write.key)))
                     .set_condition_expression(condition.expression)
                     .set_expression_attribute_names(condition.names)
-                    .set_expression_attribute_values(condition.values);
-                call.send().await.map(|_| ()).map_err(|error| classify(&error))
+                    .set_expression_attribute_values(condition.values)
+                    .return_values_on_condition_check_failure(MET);
+                call.send().await.map(|_| ()).map_err(|error| match error.as_service_error() {
+                    Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
+                        refused(&write.key, failed.item())
+                    }
+                    _ => classify(&error),
+                })
             }
             Action::Check => Err(BackendError::Other("a check alone is a transaction".to_owned())),
         }
@@ -149,7 +168,7 @@ impl Backend for DynamoBackend {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    Err(cancellation(cancelled.cancellation_reasons(), cancelled.message()))
+                    Err(cancellation(writes, cancelled.cancellation_reasons(), cancelled.message()))
                 }
                 Some(TransactWriteItemsError::IdempotentParameterMismatchException(_)) => {
                     Err(BackendError::TokenMismatch)
@@ -171,29 +190,34 @@ fn key_item(key: &Key) -> Item {
     ])
 }
 
-/// A guard in DynamoDB's words.
-#[derive(Default)]
+/// A guard in DynamoDB's words. None lets a write through to an item that a newer release wrote.
 struct Condition {
     expression: Option<String>,
-    names: Option<std::collections::HashMap<String, String>>,
+    names: Option<HashMap<String, String>>,
     values: Option<Item>,
 }
 
+/// What must be true of an item that is replaced or removed, whatever the guard.
+const NOT_NEWER: &str = "(attribute_not_exists(#fmt) OR #fmt <= :fmt)";
+
 impl Condition {
     fn of(guard: Guard) -> Self {
-        let name = |short: &str, name: &str| Some([(short.to_owned(), name.to_owned())].into());
-        match guard {
-            Guard::Any => Self::default(),
-            Guard::Absent => Self {
-                expression: Some("attribute_not_exists(#pk)".to_owned()),
-                names: name("#pk", attribute::PK),
-                values: None,
-            },
-            Guard::Version(seen) => Self {
-                expression: Some("#v = :seen".to_owned()),
-                names: name("#v", attribute::VERSION),
-                values: Some(Item::from([(":seen".to_owned(), AttributeValue::N(seen.to_string()))])),
-            },
+        let (expression, names, values) = match guard {
+            // There is nothing that could be newer.
+            Guard::Absent => ("attribute_not_exists(#pk)".to_owned(), vec![("#pk", attribute::PK)], None),
+            Guard::Any => {
+                (NOT_NEWER.to_owned(), vec![("#fmt", attribute::FORMAT)], Some(vec![(":fmt", format::stored())]))
+            }
+            Guard::Version(seen) => (
+                format!("#v = :seen AND {NOT_NEWER}"),
+                vec![("#v", attribute::VERSION), ("#fmt", attribute::FORMAT)],
+                Some(vec![(":seen", AttributeValue::N(seen.to_string())), (":fmt", format::stored())]),
+            ),
+        };
+        Self {
+            expression: Some(expression),
+            names: Some(names.into_iter().map(|(short, name)| (short.to_owned(), name.to_owned())).collect()),
+            values: values.map(|values| values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
         }
     }
 }
@@ -209,6 +233,7 @@ fn transact_item(table: &str, write: &Write) -> Result<TransactWriteItem, BuildE
                 .set_condition_expression(condition.expression)
                 .set_expression_attribute_names(condition.names)
                 .set_expression_attribute_values(condition.values)
+                .return_values_on_condition_check_failure(MET)
                 .build()?,
         ),
         Action::Delete => item.delete(
@@ -218,6 +243,7 @@ fn transact_item(table: &str, write: &Write) -> Result<TransactWriteItem, BuildE
                 .set_condition_expression(condition.expression)
                 .set_expression_attribute_names(condition.names)
                 .set_expression_attribute_values(condition.values)
+                .return_values_on_condition_check_failure(MET)
                 .build()?,
         ),
         Action::Check => item.condition_check(
@@ -227,14 +253,25 @@ fn transact_item(table: &str, write: &Write) -> Result<TransactWriteItem, BuildE
                 .set_condition_expression(condition.expression)
                 .set_expression_attribute_names(condition.names)
                 .set_expression_attribute_values(condition.values)
+                .return_values_on_condition_check_failure(MET)
                 .build()?,
         ),
     }
     .build())
 }
 
-/// Why a transaction was cancelled. A failed guard outweighs the rest: no retry would mend it.
-fn cancellation(reasons: &[CancellationReason], message: Option<&str>) -> BackendError {
+/// Why a single write was refused.
+fn refused(key: &Key, met: Option<&Item>) -> BackendError {
+    format::newer(key, met).map_or(BackendError::Condition { failed: vec![0] }, BackendError::Format)
+}
+
+/// Why a transaction was cancelled. A newer release's item outweighs a failed guard, and that the rest: no retry would
+/// mend it.
+fn cancellation(writes: &[Write], reasons: &[CancellationReason], message: Option<&str>) -> BackendError {
+    let newer = writes.iter().zip(reasons).find_map(|(write, reason)| format::newer(&write.key, reason.item()));
+    if let Some(newer) = newer {
+        return BackendError::Format(newer);
+    }
     let codes: Vec<&str> = reasons.iter().map(|reason| reason.code().unwrap_or_default()).collect();
     let failed: Vec<usize> =
         codes.iter().enumerate().filter(|(_, code)| **code == CONDITION_FAILED).map(|(index, _)| index).collect();
@@ -303,13 +340,32 @@ mod tests {
 
     #[test]
     fn a_failed_guard_outweighs_a_conflict() {
-        let of = |codes: &[&str]| cancellation(&reasons(codes), None);
+        let of = |codes: &[&str]| cancellation(&[], &reasons(codes), None);
         assert_eq!(of(&["None", CONDITION_FAILED, "TransactionConflict", CONDITION_FAILED]), {
             BackendError::Condition { failed: vec![1, 3] }
         });
         assert_eq!(of(&["None", "TransactionConflict", "ThrottlingError"]), BackendError::Conflict);
         assert_eq!(of(&["ThrottlingError", "None"]), BackendError::Throttled);
         assert!(matches!(of(&["ValidationError"]), BackendError::Other(_)));
+    }
+
+    #[test]
+    fn an_item_of_a_newer_release_outweighs_a_failed_guard() {
+        let item = |format: &str| {
+            let number = AttributeValue::N(format.to_owned());
+            Item::from([
+                (attribute::FORMAT.to_owned(), number),
+                (attribute::KIND.to_owned(), AttributeValue::S("task".to_owned())),
+            ])
+        };
+        let reason = |format| CancellationReason::builder().code(CONDITION_FAILED).set_item(Some(item(format))).build();
+        let writes = ["1", "2"].map(|sk| Write::delete_any(Key::new("p", sk)));
+        assert_eq!(
+            cancellation(&writes, &[reason("1"), reason("0")], None),
+            BackendError::Condition { failed: vec![0, 1] }
+        );
+        let BackendError::Format(met) = cancellation(&writes, &[reason("1"), reason("2")], None) else { panic!() };
+        assert_eq!((met.key, met.format), (Key::new("p", "2"), 2));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! No message carries a value of an item: items hold personal data and messages reach the log.
 
 use crate::connect::IdentityError;
+use crate::format::UnknownFormat;
 use crate::key::Key;
 use crate::seal::UnwrapError;
 
@@ -47,6 +48,9 @@ pub enum StoreError {
         /// What is wrong with it; never a value of it.
         why: String,
     },
+    /// A stored item has a format that this release does not read, so it neither reads nor replaces it.
+    #[error(transparent)]
+    Format(#[from] UnknownFormat),
     /// The call itself is wrong: an empty key, one key twice in a transaction, a record that does not encode.
     #[error("the store was called wrongly: {why}")]
     Invalid {

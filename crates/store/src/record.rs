@@ -1,8 +1,8 @@
 //! Typed items, and how they lie in the table.
 //!
-//! An item has `pk`, `sk`, `kind` (S), `v` (N, its version), `w` (S, the id of the write that made it), `data`
-//! (M, the record's own fields), and where the record asks for them `work` and `due` (the due index),
-//! `shard` (the shard index) and `ttl` (N, epoch seconds). The record's fields lie in `data` so that none can
+//! An item has `pk`, `sk`, `kind` (S), `fmt` (N, its format), `v` (N, its version), `w` (S, the id of the write that
+//! made it), `data` (M, the record's own fields), and where the record asks for them `work` and `due` (the due
+//! index), `shard` (the shard index) and `ttl` (N, epoch seconds). The record's fields lie in `data` so that none can
 //! collide with ours.
 
 use std::fmt;
@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::backend::Item;
 use crate::error::StoreError;
+use crate::format;
 use crate::key::{Key, SK_BYTES_MAX, within};
 use crate::table::attribute;
 
@@ -125,6 +126,12 @@ impl Raw {
         let missing =
             |name: &str| StoreError::Corrupt { key: key.clone(), why: format!("attribute {name} is missing") };
         let kind = take_text(&mut item, attribute::KIND).ok_or_else(|| missing(attribute::KIND))?;
+        let format = format::of(&item).ok_or_else(|| StoreError::Corrupt {
+            key: key.clone(),
+            why: format!("attribute {} is no number", attribute::FORMAT),
+        })?;
+        // Before anything else of it is looked at: a newer release may have moved the rest.
+        format::check(&key, &kind, format)?;
         let version = match item.get(attribute::VERSION) {
             Some(AttributeValue::N(digits)) => digits.parse().ok(),
             _ => None,
@@ -167,6 +174,7 @@ pub(crate) fn encode<T: Record>(record: &T, version: u64) -> Result<(Key, Item),
         (attribute::PK.to_owned(), AttributeValue::S(key.pk.clone())),
         (attribute::SK.to_owned(), AttributeValue::S(key.sk.clone())),
         (attribute::KIND.to_owned(), AttributeValue::S(T::KIND.to_owned())),
+        (attribute::FORMAT.to_owned(), format::stored()),
         (attribute::VERSION.to_owned(), AttributeValue::N(version.to_string())),
         (attribute::DATA.to_owned(), data),
     ]);

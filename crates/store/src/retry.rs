@@ -60,6 +60,7 @@ impl Retries {
             BackendError::Timeout { .. } => (TIMEOUT, &mut self.timeout),
             // The identity has a pause of its own between two tries.
             BackendError::Condition { .. }
+            | BackendError::Format(_)
             | BackendError::TokenMismatch
             | BackendError::Identity(_)
             | BackendError::Other(_) => return None,

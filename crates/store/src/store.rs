@@ -188,6 +188,7 @@ pub(crate) fn read_failed(error: BackendError) -> StoreError {
         BackendError::Condition { .. } | BackendError::TokenMismatch => {
             StoreError::Backend("a read was answered as a write".to_owned())
         }
+        BackendError::Format(error) => StoreError::Format(error),
         BackendError::Identity(error) => StoreError::Identity(error),
         BackendError::Other(why) => StoreError::Backend(why),
     }

@@ -20,6 +20,8 @@ pub mod attribute {
     pub const KIND: &str = "kind";
     /// Version (N), 1 after a create.
     pub const VERSION: &str = "v";
+    /// Format of the release that wrote it ([`crate::format`]) (N); none is 0.
+    pub const FORMAT: &str = "fmt";
     /// Id of the write that made the item (S).
     pub const WRITE_ID: &str = "w";
     /// The record's own fields (M).

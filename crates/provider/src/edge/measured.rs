@@ -110,6 +110,7 @@ async fn measured<T>(
             BackendError::Timeout { .. } => "timeout",
             // A guard that does not hold is an answer, not a failure.
             BackendError::Condition { .. } | BackendError::TokenMismatch => return answer,
+            BackendError::Format(_) => "unknown_format",
             BackendError::Identity(_) => "no_credentials",
             BackendError::Other(_) => "other",
         };

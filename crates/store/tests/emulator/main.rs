@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on fails")]
 
 mod commits;
+mod formats;
 mod indexes;
 mod limits;
 mod lost_answers;

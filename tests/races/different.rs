@@ -100,7 +100,7 @@ meetings! {
     ];
     a_new_token_and_an_uninstall: nothing, install, uninstall => [
         InOrder, "the new token is taken, then the uninstall";
-        Reversed, "the uninstall was first: the install is answered as to one that is leaving";
+        Reversed, "refused with 409: the uninstall was first";
     ];
     an_uninstall_and_its_webhook: nothing, uninstall, hear_of_removal => [
         InOrder, "either order: whichever is second finds it done";

@@ -92,7 +92,7 @@ async fn each_function_may_do_and_is_configured_for_what_it_is_seen_to_do_and_no
     let seen =
         customers().await.and(removed().await).and(people().await).and(partners().await).and(lost_answers().await);
     let seen = seen.and(left_behind().await).and(changes_left_behind().await);
-    let seen = seen.and(a_record_without_its_operation().await);
+    let seen = seen.and(a_record_without_its_operation().await).and(overtaken().await);
     // Every function reads the runtime's variables and the store's.
     let own = |concern: &Concern| !matches!(concern, Concern::Runtime | Concern::Store);
     for function in Function::ALL {
@@ -312,6 +312,38 @@ async fn changes_left_behind() -> Seen {
     world.advance("61s").await;
     world.cron("/cron/secrets").await;
     over(world).await
+}
+
+/// Commands of partner systems that an uninstall overtakes: whoever releases the resource forgets the command.
+async fn overtaken() -> Seen {
+    let mut seen = Seen::default();
+    for released_by in ["installations", "webhooks", "outbox"] {
+        let world = open().await;
+        let (installation, id) = world.customer(FREE).await;
+        world.provisioner.next(Mood::Holds);
+        let end = async {
+            world.provisioner.holds(1).await;
+            match released_by {
+                "webhooks" => {
+                    let payload = json!({ "configuration": { "id": installation } });
+                    let event = json!({ "type": "integration-configuration.removed", "payload": payload, "times": 1 });
+                    world.control("POST", "/_sim/webhooks", event).await.expect(200);
+                }
+                "outbox" => {
+                    world.provisioner.next(Mood::Down);
+                    world.uninstall(&installation).await;
+                    world.sweep().await;
+                }
+                _ => world.uninstall(&installation).await,
+            }
+            world.provisioner.let_go();
+        };
+        let (got, ()) = tokio::join!(rotate(&world, &installation, &id), end);
+        assert!([409, 503].contains(&got.status), "{got:?}");
+        assert_eq!(world.local.provisioner.resources(), 0, "released by {released_by}");
+        seen = seen.and(over(world).await);
+    }
+    seen
 }
 
 /// A reader that sees the record of a request before the operation that works on it.

@@ -9,7 +9,7 @@ use tradepost_store::{Key, Record, Write};
 use crate::world::partner::effects;
 use crate::world::provisioner::Mood;
 use crate::world::{FREE, TEAM, World};
-use crate::{digests, down, live, rename};
+use crate::{digests, down, live, rename, rotate};
 
 #[tokio::test]
 async fn what_vercel_cannot_take_waits_and_is_delivered_by_the_sweeper() {
@@ -137,8 +137,7 @@ async fn a_dead_letter_of_money_blocks_its_own_lane_and_nothing_else() {
     // State and secrets of the same installation go their way.
     let told = effects(&rename(&world, &installation, &id, "renamed").await.expect(202));
     assert_eq!(world.fates(&installation, &told).await, [("delivered".to_owned(), 0)]);
-    let route = format!("/partner/resources/{id}/secrets");
-    world.partner("secrets.rotate", &route, &installation, json!({ "resourceId": id })).await.expect(202);
+    rotate(&world, &installation, &id, 24).await.expect(202);
     assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
     world.advance("2h").await;
     world.close_leaving(&["submit_invoice", "submit_invoice"]).await;
@@ -188,10 +187,7 @@ async fn a_busy_lane_fails_no_command() {
 async fn a_lane_delivers_one_effect_at_a_time() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
-    let rotate = async || {
-        let data = json!({ "resourceId": id, "delayHours": 0 });
-        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
-    };
+    let rotate = async || rotate(&world, &installation, &id, 0).await;
     rotate().await.expect(202);
     world.advance("2m").await;
     // The old secrets are being killed when new ones come.
@@ -271,9 +267,7 @@ async fn a_sweep_leaves_what_it_has_no_time_for() {
     let (installation, first) = world.customer(FREE).await;
     let second = world.provision(&installation, FREE, "logs").await;
     for id in [&first, &second] {
-        let data = json!({ "resourceId": id, "delayHours": 0 });
-        let route = format!("/partner/resources/{id}/secrets");
-        world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+        rotate(&world, &installation, id, 0).await.expect(202);
     }
     world.advance("2m").await;
     world.provisioner.next(Mood::Down);

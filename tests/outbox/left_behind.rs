@@ -1,6 +1,6 @@
 //! What a process that died left behind, and a store that fails.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tradepost_provider::state::{InstallationStatus, Resource, ResourceState};
 use tradepost_store::{FaultKind, Write};
 
@@ -9,7 +9,7 @@ use crate::world::got::text;
 use crate::world::provisioner::Mood;
 use crate::world::vercel::Call;
 use crate::world::{FREE, SCALE, TEAM, World};
-use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, live, patch, provision, rename};
+use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, live, patch, path, provision, rename, rotate};
 
 const LANE_LEASE: i64 = 60;
 
@@ -258,9 +258,7 @@ async fn a_store_that_fails_now_and_then_changes_nothing() {
         world.report(&installation, "b1", &[(&id, "queries", world::BEGIN, "200000")]).await.expect(200);
         rename(&world, &installation, &id, "renamed").await.expect(202);
         world.vercel(patch(&installation, &id, "again").key("u1")).await.expect(200);
-        let route = format!("/partner/resources/{id}/secrets");
-        let data = json!({ "resourceId": id, "delayHours": 0 });
-        world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+        rotate(&world, &installation, &id, 0).await.expect(202);
         world.advance("1h").await;
         for path in ["/cron/billing", "/cron/secrets", "/cron/secrets", "/cron/outbox"] {
             world.cron(path).await;
@@ -301,4 +299,59 @@ async fn a_release_overtakes_the_fences_that_were_forgotten() {
     assert_eq!(world.stored_resource(&installation, &id).await.unwrap().state, ResourceState::Deleted);
     assert_eq!(world.waiting(&installation).await, []);
     world.close().await;
+}
+
+/// Records of requests that nobody answered.
+async fn unanswered(world: &World) -> usize {
+    let is_unanswered =
+        |item: &&Value| item["kind"]["S"] == "idempotency" && item["data"]["M"]["answer"] == json!({ "NULL": true });
+    world.dump().await.iter().filter(is_unanswered).count()
+}
+
+/// The customer leaves while a command is at the provisioner. The command is turned away, nothing remains of it, and its
+/// repeat is refused.
+#[tokio::test]
+async fn a_command_that_an_uninstall_overtakes_leaves_no_record() {
+    for name in ["provision", "change", "rotation", "delete", "partner's rotation"] {
+        let world = World::open().await;
+        let (installation, id) = world.customer(FREE).await;
+        let data = json!({ "resourceId": id });
+        let partners =
+            world.partner_call("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, &data);
+        let at = path(&installation, &id);
+        let ask = async || match name {
+            "provision" => world.vercel(provision(&installation)).await,
+            "change" => world.vercel(patch(&installation, &id, "renamed").key("u1")).await,
+            "rotation" => {
+                let call = Call::new("POST", format!("{at}/secrets/rotate")).of(&installation).body(json!({}));
+                world.vercel(call.key("r1")).await
+            }
+            "delete" => world.vercel(Call::new("DELETE", &at).of(&installation).key("d1")).await,
+            _ => world.send_partner(&partners).await,
+        };
+        world.provisioner.next(Mood::Holds);
+        let end = async {
+            world.provisioner.holds(1).await;
+            assert_eq!(unanswered(&world).await, 1, "{name}");
+            world.uninstall(&installation).await;
+            world.provisioner.let_go();
+        };
+        let (got, ()) = tokio::join!(ask(), end);
+        let is_partners = name.starts_with("partner");
+        if is_partners {
+            got.is_problem(409, "operation_in_progress");
+        } else {
+            got.is_envelope(409, "operation_in_progress");
+        }
+        assert_eq!(unanswered(&world).await, 0, "{name}");
+        let (orders, made) = (world.provisioner.orders().len(), world.local.provisioner.resources());
+        assert_eq!(made, 0, "{name}");
+        match name {
+            "delete" => ask().await.is(204, &Value::Null),
+            _ if is_partners => ask().await.is_problem(409, "conflict"),
+            _ => ask().await.is_envelope(409, "conflict"),
+        }
+        assert_eq!((world.provisioner.orders().len(), unanswered(&world).await), (orders, 0), "{name}");
+        world.close().await;
+    }
 }

@@ -30,6 +30,12 @@ async fn rename(world: &World, installation: &str, resource: &str, name: &str) -
     world.partner("resource.updated", "/partner/events", installation, data).await
 }
 
+/// A rotation for a partner system; the old secrets stay good for so many hours.
+async fn rotate(world: &World, installation: &str, resource: &str, hours: u32) -> Got {
+    let data = json!({ "resourceId": resource, "delayHours": hours });
+    world.partner("secrets.rotate", &format!("/partner/resources/{resource}/secrets"), installation, data).await
+}
+
 fn path(installation: &str, resource: &str) -> String {
     format!("/v1/installations/{installation}/resources/{resource}")
 }

@@ -11,7 +11,7 @@ use crate::world::provisioner::Mood;
 use crate::world::table::{installation_id, resource_id};
 use crate::world::vercel::Call;
 use crate::world::{FREE, World};
-use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, down, live, path};
+use crate::{OPERATION_LEASE, dies_at_the_provisioner, digests, down, live, path, rotate};
 
 #[tokio::test]
 async fn an_abandoned_rotation_hands_vercel_the_secrets_in_the_end() {
@@ -80,11 +80,9 @@ async fn secrets_never_go_backwards() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
     world.vercel_fails(down("*/secrets")).await;
-    let route = format!("/partner/resources/{id}/secrets");
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let data = json!({ "resourceId": id, "delayHours": 0 });
-        ids.extend(effects(&world.partner("secrets.rotate", &route, &installation, data).await.expect(202)));
+        ids.extend(effects(&rotate(&world, &installation, &id, 0).await.expect(202)));
     }
     let fates = world.fates(&installation, &ids).await;
     assert_eq!(fates, [("superseded".to_owned(), 0), ("pending".to_owned(), 1)]);
@@ -106,9 +104,7 @@ async fn a_conflict_at_vercel_passes() {
     let (installation, id) = world.customer(FREE).await;
     let busy = json!([{ "match": { "path": "*/secrets" }, "fault": { "kind": "status", "status": 409 }, "times": 1 }]);
     world.vercel_fails(busy).await;
-    let data = json!({ "resourceId": id });
-    let route = format!("/partner/resources/{id}/secrets");
-    let got = world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    let got = rotate(&world, &installation, &id, 24).await.expect(202);
     assert_eq!(world.fates(&installation, &effects(&got)).await, [("pending".to_owned(), 1)]);
     world.sweep().await;
     assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
@@ -121,10 +117,7 @@ async fn a_conflict_at_vercel_passes() {
 async fn each_rotation_has_its_own_grace() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
-    let rotate = async || {
-        let data = json!({ "resourceId": id, "delayHours": 2 });
-        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
-    };
+    let rotate = async || rotate(&world, &installation, &id, 2).await;
     rotate().await.expect(202);
     world.advance("1h").await;
     rotate().await.expect(202);
@@ -142,9 +135,7 @@ async fn each_rotation_has_its_own_grace() {
 async fn secrets_of_a_resource_that_is_being_deleted_are_gone_with_it() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
-    let data = json!({ "resourceId": id, "delayHours": 0 });
-    let route = format!("/partner/resources/{id}/secrets");
-    world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    rotate(&world, &installation, &id, 0).await.expect(202);
     world.advance("2m").await;
     world.provisioner.next(Mood::AnswerLost);
     let delete = || Call::new("DELETE", path(&installation, &id)).of(&installation).key("d1");
@@ -163,9 +154,7 @@ async fn secrets_of_a_resource_that_is_being_deleted_are_gone_with_it() {
 async fn a_revocation_that_is_refused_is_a_dead_letter() {
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
-    let data = json!({ "resourceId": id, "delayHours": 0 });
-    let route = format!("/partner/resources/{id}/secrets");
-    world.partner("secrets.rotate", &route, &installation, data).await.expect(202);
+    rotate(&world, &installation, &id, 0).await.expect(202);
     world.advance("2m").await;
     world.provisioner.next(Mood::Refuses(json!({ "error": { "code": "policy", "message": "not now" } })));
     world.cron("/cron/secrets").await;
@@ -195,10 +184,7 @@ async fn a_rotation_that_cannot_be_looked_at_stops_no_other() {
     let world = World::open().await;
     let (installation, first) = world.customer(FREE).await;
     let second = world.provision(&installation, FREE, "logs").await;
-    let rotate = async |id: &str| {
-        let data = json!({ "resourceId": id, "delayHours": 0 });
-        world.partner("secrets.rotate", &format!("/partner/resources/{id}/secrets"), &installation, data).await
-    };
+    let rotate = async |id: &str| rotate(&world, &installation, id, 0).await;
     let report = async || {
         let report = world.cron("/cron/secrets").await;
         ["due", "expired", "unconfirmed", "failed", "left"].map(|name| report[name].as_u64().unwrap())

@@ -101,17 +101,9 @@ fn plain(value: Value) -> Value {
 }
 
 impl End {
-    /// Not to be compared: a part of Vercel's state.
-    pub fn leave_out(&mut self, part: &str) {
-        self.vercel[part] = Value::Null;
-    }
-
-    /// Not to be compared: records of requests that nobody answered, such as one that an uninstall overtook and that was
-    /// turned away. They promise nothing, and are forgotten in time.
-    pub fn leave_out_unanswered(&mut self) {
-        let unanswered =
-            |item: &String| item.contains(r#""S":"idempotency""#) && item.contains(r#""answer":{"NULL":true}"#);
-        self.table.retain(|item| !unanswered(item));
+    /// The same end, with Vercel's `resources` as they were last read in another.
+    pub fn reads_like(&mut self, other: &Self) {
+        self.vercel["resources"] = other.vercel["resources"].clone();
     }
 
     /// What another end has and this has not, and the reverse, a line each.

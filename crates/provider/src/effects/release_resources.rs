@@ -1,10 +1,10 @@
 //! After an uninstall: every resource is deleted at the provisioner, one by one, resumable. A resource ends
-//! at the uninstall, whenever this comes to it; its secrets are forgotten.
+//! at the uninstall, whenever this comes to it; its secrets are forgotten, and so is the command that it overtakes.
 
 use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use tradepost_marketplace::ids::InstallationId;
-use tradepost_store::{Stored, Write};
+use tradepost_store::{Key, Stored, Write};
 
 use crate::commit::committed;
 use crate::deadline::Deadline;
@@ -106,11 +106,14 @@ async fn end(provider: &Provider, resource: &Stored<Resource>) -> Result<Result<
     ended.fence += 1;
     segments::end(&mut ended, at);
     installation.item.resources_live = installation.resources_live.saturating_sub(1);
-    let writes = vec![
+    let mut writes = vec![
         Write::replace(&ended, resource.version)?,
         Write::replace(&installation.item, installation.version)?,
         Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
     ];
+    // A command in progress never answers: a record without an answer must not stay. Its repeat is judged anew.
+    let overtaken = resource.operation.as_ref().and_then(|operation| operation.answers.as_ref());
+    writes.extend(overtaken.map(|(pk, sk)| Write::delete_any(Key { pk: pk.clone(), sk: sk.clone() })));
     let done = committed(provider, writes).await?;
     Ok(if done { Ok(()) } else { Err(Reason::Moved) })
 }

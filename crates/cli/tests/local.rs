@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use tradepost_cli::demo::Fault;
-use tradepost_cli::demo::repeats::{Counts, Repeats, differing};
-use tradepost_cli::development;
-use tradepost_cli::local::{Local, Options};
 use tradepost_marketplace::http_door::{Http as _, Network};
 use tradepost_provider::settings::served_catalog;
+use tradepost_rehearsal::demo::Fault;
+use tradepost_rehearsal::demo::repeats::{Counts, Repeats, differing};
+use tradepost_rehearsal::development;
+use tradepost_rehearsal::local::{Local, Options};
 use tradepost_simulator::ClockMode;
 
 async fn open(options: Options) -> Local {

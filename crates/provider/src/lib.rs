@@ -12,12 +12,15 @@
 //! | [`outbox`] | what is still owed to Vercel and the provisioner, in lanes |
 //! | [`catalog`], [`pricing`], [`period`], [`metering`], [`ledger`] | money, as pure functions |
 //!
+//! A [`Provider`] is made in one place, [`Configured::provider`], whatever it runs in.
+//!
 //! Error layers: libraries below return their own `thiserror` enums; a flow returns
 //! [`edge::error::ApiError`], which has a code for the contract, a message for the outside and a cause for
 //! the log, and renders as Vercel's envelope or as RFC 9457 problem details.
 
 pub mod caller;
 pub mod catalog;
+mod configured;
 pub mod edge;
 pub mod flows;
 pub mod idempotency;
@@ -33,4 +36,5 @@ pub mod settings;
 pub mod signing;
 pub mod state;
 
-pub use provider::{Deadline, Doors, Parts, Provider, RotatingSecret, SignOn};
+pub use configured::{Configured, Keys, Orders, Tokens};
+pub use provider::{Deadline, Doors, Provider, RotatingSecret, SignOn};

@@ -8,17 +8,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod world;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tradepost_cli::development;
 use tradepost_provider::idempotency::{Identity, Remembered};
 use tradepost_provider::settings::{Concern, Function};
+use tradepost_rehearsal::development;
+use tradepost_rehearsal::world;
 use tradepost_store::FaultKind;
 use world::got::{Got, text};
 use world::provisioner::Mood;

@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod world;
-
 use http::Method;
 use serde_json::{Value, json};
 use tradepost_provider::state::{HandOver, Session, keys};
+use tradepost_rehearsal::world;
 use world::got::{Got, text};
 use world::{FREE, Setup, World};
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use tradepost_cli::demo::readings::decimal;
-use tradepost_cli::demo::script::{RESOURCES, end, start};
-use tradepost_cli::demo::usage_csv::{HEADER, parse};
+use tradepost_rehearsal::demo::readings::decimal;
+use tradepost_rehearsal::demo::script::{RESOURCES, end, start};
+use tradepost_rehearsal::demo::usage_csv::{HEADER, parse};
 
 /// Runs the target.
 pub fn run(data: &[u8]) {

@@ -15,18 +15,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
-use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{BusinessClock, Clock, Entropy, LeaseClock, Sleeper};
 use tradepost_marketplace::endpoint;
-use tradepost_marketplace::http_door::{Http, HttpError};
+use tradepost_marketplace::http_door::{Http, HttpDoor, HttpError};
 use tradepost_marketplace::ids::ClientId;
-use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
 use tradepost_provider::flows;
-use tradepost_provider::provisioner::Provisioner;
 use tradepost_provider::signing::{PartnerKeys, SigningSecret};
-use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
+use tradepost_provider::{Configured, Doors, Keys, Orders, Provider, RotatingSecret, SignOn, Tokens};
 use tradepost_store::{KeyRing, Store};
 
 use super::issuer::{self, AUDIENCE, INSTALLATION, ISSUER, Issuer};
@@ -40,6 +36,8 @@ pub const CLIENT_SECRET: &str = "the client secret of the fuzz targets";
 pub const PARTNER_SECRET: &str = "whsec_dHJhZGVwb3N0IGRldmVsb3BtZW50IHBhcnRuZXIgMDE=";
 /// The id of that key.
 pub const PARTNER_KEY: &str = "fuzz";
+const VERCEL: &str = "https://vercel.test";
+const PROVISIONER: &str = "https://provisioner.test/";
 const RING: &str = "fuzz:dHJhZGVwb3N0IGRldmVsb3BtZW50IHJpbmcgMDAwMDE=";
 
 /// Now.
@@ -97,6 +95,23 @@ impl Http for Obedient {
     }
 }
 
+/// Everybody outside, each at its own host.
+struct Outside;
+
+#[async_trait]
+impl Http for Outside {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, HttpError> {
+        let uri = request.uri().to_string();
+        if uri.starts_with(ISSUER) {
+            Issuer.send(request, timeout).await
+        } else if uri.starts_with(PROVISIONER) {
+            Obedient.send(request, timeout).await
+        } else {
+            Yes.send(request, timeout).await
+        }
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Got {
@@ -148,23 +163,21 @@ pub fn with(test: impl FnOnce(&World)) {
     });
 }
 
-fn parts(table: Arc<Table>) -> Parts {
+fn provider(table: Arc<Table>) -> Provider {
     let (clock, lease) = (BusinessClock(Arc::new(Still)), LeaseClock(Arc::new(Still)));
     let entropy: Arc<dyn Entropy> = Arc::new(Counted::default());
     let sleeper: Arc<dyn Sleeper> = Arc::new(Still);
     let secret = |text: &str| SecretString::from(text);
     let client_id = ClientId::new(AUDIENCE).unwrap();
     let orders = SigningSecret::parse("fuzz", &secret(PARTNER_SECRET)).unwrap();
-    let api = endpoint::checked("https://vercel.test").unwrap();
     let scopes = ["usage", "events", "secrets", "invoices", "refunds", "read", "provisioner"];
     let keys = json!([{ "id": PARTNER_KEY, "secrets": [PARTNER_SECRET], "scopes": scopes }]).to_string();
-    let provisioner = "https://provisioner.test/".parse().unwrap();
-    Parts {
-        keys: Some(Vault::new(KeyRing::parse(RING).unwrap(), "fuzz", entropy.clone())),
-        vercel: Some(Client::new(Arc::new(Yes), api, lease.clone(), sleeper.clone(), entropy.clone())),
-        tokens: Some(Verifier::new(Arc::new(Issuer), endpoint::checked(ISSUER).unwrap(), client_id.clone())),
+    let configured = Configured {
+        keys: Some(Keys { ring: KeyRing::parse(RING).unwrap(), sealed_as: "fuzz".to_owned() }),
+        vercel: Some(endpoint::checked(VERCEL).unwrap()),
+        tokens: Some(Tokens { issuer: endpoint::checked(ISSUER).unwrap(), client_id: client_id.clone() }),
         catalog: Some(Catalog::parse(include_str!("../../catalog.toml")).unwrap()),
-        provisioner: Some(Provisioner::new(Arc::new(Obedient), provisioner, orders, clock.clone(), lease.clone())),
+        provisioner: Some(Orders { url: PROVISIONER.parse().unwrap(), secret: orders }),
         partners: Some(PartnerKeys::parse(&secret(&keys)).unwrap()),
         sign_on: Some(SignOn {
             client_id,
@@ -174,21 +187,17 @@ fn parts(table: Arc<Table>) -> Parts {
         }),
         webhooks: Some(RotatingSecret(vec![secret(CLIENT_SECRET)])),
         cron: None,
-        doors: Doors {
-            store: Store::new(table, sleeper.clone(), entropy.clone()),
-            deadline: Duration::from_secs(25),
-            clock,
-            lease,
-            sleeper,
-            entropy,
-        },
-    }
+    };
+    let store = Store::new(table, sleeper.clone(), entropy.clone());
+    let doors = Doors { store, deadline: Duration::from_secs(25), clock, lease, sleeper, entropy };
+    let http: HttpDoor = Arc::new(Outside);
+    configured.provider(&http, doors)
 }
 
 impl World {
     fn open() -> Self {
         let table = Arc::new(Table::default());
-        let provider = Provider::new(parts(table.clone()));
+        let provider = provider(table.clone());
         let router = flows::installations::router(&provider)
             .merge(flows::webhooks::router(&provider))
             .merge(flows::events::router(&provider))

@@ -11,12 +11,11 @@ mod push;
 mod refunds;
 mod refused;
 mod settling;
-#[path = "../world/mod.rs"]
-mod world;
 
 use serde_json::Value;
 use tradepost_provider::ledger::{Account, Balances};
 use tradepost_provider::state::{LedgerEntry, MeterTotal};
+use tradepost_rehearsal::world;
 use world::got::{Got, text};
 use world::{Setup, World};
 

@@ -17,8 +17,8 @@ mod routed;
 mod routes;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../support/template.rs"]
-mod template;
 mod vercel;
+
+use tradepost_rehearsal::world::template;
 
 use support::release::{FUNCTIONS, SCHEDULED};

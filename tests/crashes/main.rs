@@ -7,11 +7,10 @@
 mod given_up;
 mod points;
 mod repeated;
-#[path = "../world/mod.rs"]
-mod world;
 
 use tradepost_provider::ledger::{Account, Balances};
 use tradepost_provider::state::LedgerEntry;
+use tradepost_rehearsal::world;
 use world::acts::Stage;
 use world::got::{Got, text};
 use world::{TEAM, World};

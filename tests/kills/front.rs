@@ -18,12 +18,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tradepost_cli::canaries::Canaries;
-use tradepost_cli::development;
-use tradepost_cli::provisioner::DemoProvisioner;
 use tradepost_marketplace::doors::{BusinessClock, Clock};
 use tradepost_marketplace::http_door::HttpDoor;
 use tradepost_provider::settings::Function;
+use tradepost_rehearsal::canaries::Canaries;
+use tradepost_rehearsal::development;
+use tradepost_rehearsal::provisioner::DemoProvisioner;
 
 use crate::processes::{Name, Processes};
 

@@ -21,10 +21,10 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
-use tradepost_cli::control::Control;
-use tradepost_cli::demo::{self, Event, Site};
 use tradepost_marketplace::doors::{Environment as _, ProcessEnvironment, SystemEntropy, SystemSleeper};
 use tradepost_marketplace::http_door::{HttpDoor, Network};
+use tradepost_rehearsal::control::Control;
+use tradepost_rehearsal::demo::{self, Event, Site};
 use tradepost_store::connect::{DynamoConfig, DynamoCredentials, Identity};
 use tradepost_store::embedded::TABLE_NAME;
 use tradepost_store::{DynamoBackend, Store};

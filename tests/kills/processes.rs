@@ -12,8 +12,8 @@ use std::thread;
 
 use serde_json::Value;
 use tokio::sync::watch;
-use tradepost_cli::development;
 use tradepost_provider::settings::Function;
+use tradepost_rehearsal::development;
 use tradepost_store::embedded::TABLE_NAME;
 
 use crate::MONTH_SEED;

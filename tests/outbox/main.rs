@@ -8,10 +8,9 @@ mod left_behind;
 mod news;
 mod secrets;
 mod unheard;
-#[path = "../world/mod.rs"]
-mod world;
 
 use serde_json::{Value, json};
+use tradepost_rehearsal::world;
 use world::got::Got;
 use world::provisioner::Mood;
 use world::table::resource_id;

@@ -7,10 +7,9 @@ mod provisioner;
 mod provisioning;
 mod resources;
 mod together;
-#[path = "../world/mod.rs"]
-mod world;
 
 use serde_json::{Value, json};
+use tradepost_rehearsal::world;
 use world::got::Got;
 use world::vercel::Call;
 use world::{PRODUCT, World};

@@ -12,9 +12,8 @@ mod identical;
 mod people;
 #[path = "../support/routes.rs"]
 mod routes;
-#[path = "../world/mod.rs"]
-mod world;
 
+use tradepost_rehearsal::world;
 use world::got::Got;
 
 /// How many callers come at once.

@@ -8,10 +8,9 @@
 mod others;
 mod partners;
 mod vercel;
-#[path = "../world/mod.rs"]
-mod world;
 
 use serde_json::Value;
+use tradepost_rehearsal::world;
 use world::World;
 
 /// Which tokens a route takes (spec B, the Auth column).

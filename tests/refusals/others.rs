@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
-use tradepost_cli::development;
+use tradepost_rehearsal::development;
 
 use crate::world;
 use crate::world::{FREE, World};

@@ -8,8 +8,6 @@ mod fields;
 mod outage;
 #[cfg(feature = "otel")]
 mod traces;
-#[path = "../world/mod.rs"]
-mod world;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -17,8 +15,9 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
-use tradepost_cli::development;
 use tradepost_marketplace::doors::Environment;
+use tradepost_rehearsal::development;
+use tradepost_rehearsal::world;
 use world::World;
 use world::got::Got;
 

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
-use tradepost_cli::development;
 use tradepost_host::guarded;
 use tradepost_host::traces::Traces;
 use tradepost_marketplace::doors::Environment;
 use tradepost_provider::flows;
+use tradepost_rehearsal::development;
 
 use crate::world::vercel::Call;
 use crate::world::{FREE, PRODUCT, World};

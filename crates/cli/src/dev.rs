@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use tradepost_rehearsal::local::{self, Local};
 use tradepost_simulator::{ClockMode, DEFAULT_START_SECONDS};
 
-use crate::local::{self, Local};
 use crate::terminal::say;
 
 /// The seed of the simulated Vercel of `dev`.

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tradepost_rehearsal::local;
 
 use tradepost_store::Embedded;
 use tradepost_store::embedded::TABLE_NAME;
 
 use crate::dev::stopped;
-use crate::local;
 use crate::terminal::say;
 
 /// How to run.

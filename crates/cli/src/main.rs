@@ -30,9 +30,9 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     /// Play one customer's month and check it to the cent
-    Demo(demo::command::Args),
+    Demo(demo::Args),
     /// Play seeded histories with faults at every door, and judge them
-    History(history::command::Args),
+    History(history::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,13 +54,13 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dev(options) => in_runtime(async { dev::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Simulate(options) => in_runtime(async { simulate::run(options).await.map(|()| ExitCode::SUCCESS) }),
         Command::Dynamodb(options) => in_runtime(async { dynamodb::run(options).await.map(|()| ExitCode::SUCCESS) }),
-        Command::Demo(args) => in_runtime(demo::command::play(args, &environment)),
+        Command::Demo(args) => in_runtime(demo::play(args, &environment)),
         Command::History(args) => {
             // Without logs unless they are asked for: thousands of faults on purpose, and the trace says what happened.
             if environment.var(log::VARIABLE).is_some() {
                 log::init(&environment)?;
             }
-            history::command::play(&args, &environment)
+            history::play(&args, &environment)
         }
     }
 }

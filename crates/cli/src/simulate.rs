@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tradepost_marketplace::doors::{Clock as _, SystemClock};
+use tradepost_rehearsal::local;
 use tradepost_simulator::{ClockMode, Options as SimulatorOptions, Simulator};
 
 use crate::dev::stopped;
-use crate::local;
 use crate::terminal::say;
 
 /// How to run.

@@ -11,7 +11,7 @@
 //! | [`edge`] | errors, bodies, what is logged of a request |
 //! | [`signing`], [`provisioner`] | partner systems and the product behind us, over signed HTTP |
 //! | [`state`] | what is kept, and under which keys |
-//! | [`provider`], [`settings`], [`layer`] | the doors and the configuration; what wraps every router |
+//! | [`provider`], `configured`, [`settings`], [`layer`] | the doors and the configuration; what wraps every router |
 //! | `commit`, `installed`, [`credentials`], [`answer`], [`idempotency`], [`caller`] | what flows share |
 //! | [`outbox`] | what is still owed, in lanes: kept |
 //! | [`delivery`] | what is still owed: delivered |
@@ -22,6 +22,8 @@
 //!
 //! Money as pure functions is a crate of its own: `tradepost_pricing`.
 //!
+//! A [`Provider`] is made in one place, [`Configured::provider`], whatever it runs in.
+//!
 //! Error layers: libraries below return their own `thiserror` enums; a flow returns
 //! [`edge::error::ApiError`], which has a code for the contract, a message for the outside and a cause for
 //! the log, and renders as Vercel's envelope or as RFC 9457 problem details.
@@ -30,6 +32,7 @@ pub mod answer;
 pub mod caller;
 mod command;
 mod commit;
+mod configured;
 pub mod credentials;
 pub mod deadline;
 pub mod delivery;
@@ -52,6 +55,7 @@ mod slice;
 pub mod state;
 mod uninstall;
 
+pub use configured::{Configured, Keys, Orders, Tokens};
 pub use deadline::Deadline;
-pub use provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
+pub use provider::{Doors, Provider, RotatingSecret, SignOn};
 pub use tradepost_pricing::{catalog, ledger, metering, period, pricing};

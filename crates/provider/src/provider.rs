@@ -59,28 +59,28 @@ pub struct SignOn {
     pub insecure_cookies: bool,
 }
 
-/// The parts of a [`Provider`]: the doors, and one for each concern that it is configured for.
-pub struct Parts {
+/// The parts of a [`Provider`], which only [`Configured`](crate::Configured) puts together: the doors, and one for each concern that it is configured for.
+pub(crate) struct Parts {
     /// What every function has.
-    pub doors: Doors,
+    pub(crate) doors: Doors,
     /// [`Concern::Keys`].
-    pub keys: Option<Vault>,
+    pub(crate) keys: Option<Vault>,
     /// [`Concern::Vercel`].
-    pub vercel: Option<Client>,
+    pub(crate) vercel: Option<Client>,
     /// [`Concern::Tokens`].
-    pub tokens: Option<Verifier>,
+    pub(crate) tokens: Option<Verifier>,
     /// [`Concern::SignOn`].
-    pub sign_on: Option<SignOn>,
+    pub(crate) sign_on: Option<SignOn>,
     /// [`Concern::Webhooks`]: the client secrets that verify them.
-    pub webhooks: Option<RotatingSecret>,
+    pub(crate) webhooks: Option<RotatingSecret>,
     /// [`Concern::Partners`].
-    pub partners: Option<PartnerKeys>,
+    pub(crate) partners: Option<PartnerKeys>,
     /// [`Concern::Cron`]: what the scheduler may show; nothing where the platform schedules (AWS).
-    pub cron: Option<RotatingSecret>,
+    pub(crate) cron: Option<RotatingSecret>,
     /// [`Concern::Provisioner`].
-    pub provisioner: Option<Provisioner>,
+    pub(crate) provisioner: Option<Provisioner>,
     /// [`Concern::Catalog`].
-    pub catalog: Option<Catalog>,
+    pub(crate) catalog: Option<Catalog>,
 }
 
 struct Shared {
@@ -89,7 +89,7 @@ struct Shared {
     used: [AtomicU16; Function::ALL.len()],
 }
 
-/// A shared handle on the [`Parts`].
+/// A shared handle on the doors and on what is configured. Made by [`Configured::provider`](crate::Configured::provider).
 #[derive(Clone)]
 pub struct Provider {
     shared: Arc<Shared>,
@@ -99,7 +99,7 @@ pub struct Provider {
 
 impl Provider {
     /// Shares the parts, their doors measured: each request's calls are counted, and traced where traces are kept.
-    pub fn new(mut parts: Parts) -> Self {
+    pub(crate) fn new(mut parts: Parts) -> Self {
         parts.doors.store = parts.doors.store.through(measured::store);
         parts.vercel = parts.vercel.map(|vercel| vercel.through(measured::vercel));
         parts.tokens = parts.tokens.map(|tokens| tokens.through(measured::vercel));

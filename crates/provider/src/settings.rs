@@ -12,16 +12,10 @@ pub mod variable;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{
     BusinessClock, Entropy, Environment, LeaseClock, Sleeper, SystemClock, SystemEntropy, SystemSleeper,
 };
-use tradepost_marketplace::endpoint::Endpoint;
 use tradepost_marketplace::http_door::{HttpDoor, Network};
-use tradepost_marketplace::ids::ClientId;
-use tradepost_marketplace::oidc::Verifier;
-use tradepost_store::seal::KeyRing;
 use tradepost_store::{DynamoBackend, Store, StoreSettings};
 
 pub use crate::function::{Concern, Function};
@@ -30,11 +24,9 @@ pub use read::DEADLINE_SECONDS;
 use read::Reader;
 pub use variable::{Presence, VARIABLES, Variable};
 
-use crate::provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
-use crate::provisioner::Provisioner;
-use crate::signing::{PartnerKeys, SigningSecret};
-use crate::state::vault::Vault;
 use tradepost_pricing::catalog::{Catalog, Plan, PlanType, Scope};
+use crate::configured::{Configured, Keys};
+use crate::provider::{Doors, Provider};
 
 /// What our calls say they are.
 pub const USER_AGENT: &str = concat!("Tradepost/", env!("CARGO_PKG_VERSION"));
@@ -66,28 +58,6 @@ impl Platform {
     }
 }
 
-/// What opens and seals at rest.
-#[derive(Debug)]
-struct KeySettings {
-    ring: KeyRing,
-    /// A table that was restored has another name than the values in it were encrypted for: this one.
-    sealed_as: Option<String>,
-}
-
-/// Whose tokens, and for whom they must be.
-#[derive(Debug)]
-struct TokenSettings {
-    issuer: Endpoint,
-    client_id: ClientId,
-}
-
-/// Where the provisioner is, and with what it is called.
-#[derive(Debug)]
-struct ProvisionerSettings {
-    url: Uri,
-    secret: SigningSecret,
-}
-
 /// Why a provider could not be made of good settings.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -104,15 +74,7 @@ pub enum StartError {
 pub struct Settings {
     deadline: Duration,
     store: StoreSettings,
-    keys: Option<KeySettings>,
-    vercel: Option<Endpoint>,
-    tokens: Option<TokenSettings>,
-    sign_on: Option<SignOn>,
-    webhooks: Option<RotatingSecret>,
-    partners: Option<PartnerKeys>,
-    cron: Option<RotatingSecret>,
-    provisioner: Option<ProvisionerSettings>,
-    catalog: Option<Catalog>,
+    configured: Configured,
 }
 
 impl Settings {
@@ -120,7 +82,7 @@ impl Settings {
     pub fn read(environment: &dyn Environment, platform: Platform, function: Function) -> Result<Self, Problems> {
         let mut reader = Reader::new(environment, function, platform);
         let store = reader.store();
-        let keys = reader.concern(Concern::Keys, Reader::keys);
+        let keys = reader.concern(Concern::Keys, |reader| reader.keys(store.as_ref()));
         let tokens = reader.concern(Concern::Tokens, Reader::tokens);
         let sign_on = reader.concern(Concern::SignOn, |reader| reader.sign_on(tokens.as_ref()));
         let webhooks = reader.concern(Concern::Webhooks, Reader::webhooks);
@@ -135,15 +97,17 @@ impl Settings {
             (Some(store), Some(deadline)) if problems.is_empty() => Ok(Self {
                 deadline,
                 store,
-                keys,
-                vercel,
-                tokens,
-                sign_on,
-                webhooks,
-                partners,
-                cron,
-                provisioner,
-                catalog,
+                configured: Configured {
+                    keys,
+                    vercel,
+                    tokens,
+                    sign_on,
+                    webhooks,
+                    partners,
+                    cron,
+                    provisioner,
+                    catalog,
+                },
             }),
             _ => Err(Problems(problems)),
         }
@@ -159,50 +123,34 @@ impl Settings {
         self.made(clock, lease, Store::without_ttl)
     }
 
-    fn made(self, clock: BusinessClock, lease: LeaseClock, store: fn(Store) -> Store) -> Result<Provider, StartError> {
+    fn made(
+        mut self,
+        clock: BusinessClock,
+        lease: LeaseClock,
+        store: fn(Store) -> Store,
+    ) -> Result<Provider, StartError> {
         let network = Network::new(USER_AGENT).map_err(|error| StartError::Network(error.to_string()))?;
         let http: HttpDoor = Arc::new(network);
         let sleeper: Arc<dyn Sleeper> = Arc::new(SystemSleeper);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         self.warn_of_overrides();
         let dynamo = self.store.connect(&http, &lease);
-        let vault = |keys: KeySettings| {
+        let unwrapped = |keys: Keys| {
             let ring = self.store.unwrapping(keys.ring, &dynamo.identity, &http, &lease);
-            Vault::new(ring, keys.sealed_as.unwrap_or_else(|| self.store.table.clone()), entropy.clone())
+            Keys { ring, ..keys }
         };
-        let keys = self.keys.map(vault);
-        let dynamo = DynamoBackend::new(dynamo);
-        let client = |api| Client::new(http.clone(), api, lease.clone(), sleeper.clone(), entropy.clone());
-        let verifier = |tokens: TokenSettings| Verifier::new(http.clone(), tokens.issuer, tokens.client_id);
-        let provisioner = |there: ProvisionerSettings| {
-            Provisioner::new(http.clone(), there.url, there.secret, clock.clone(), lease.clone())
-        };
-        Ok(Provider::new(Parts {
-            keys,
-            vercel: self.vercel.map(client),
-            tokens: self.tokens.map(verifier),
-            provisioner: self.provisioner.map(provisioner),
-            sign_on: self.sign_on,
-            webhooks: self.webhooks,
-            partners: self.partners,
-            cron: self.cron,
-            catalog: self.catalog,
-            doors: Doors {
-                store: store(Store::new(Arc::new(dynamo), sleeper.clone(), entropy.clone())),
-                deadline: self.deadline,
-                clock,
-                lease,
-                sleeper: sleeper.clone(),
-                entropy: entropy.clone(),
-            },
-        }))
+        self.configured.keys = self.configured.keys.map(unwrapped);
+        let table = Arc::new(DynamoBackend::new(dynamo));
+        let store = store(Store::new(table, sleeper.clone(), entropy.clone()));
+        let doors = Doors { store, deadline: self.deadline, clock, lease, sleeper, entropy };
+        Ok(self.configured.provider(&http, doors))
     }
 
     /// Whoever sets the issuer decides who is let in: it must be seen.
     fn warn_of_overrides(&self) {
-        let issuer = self.tokens.as_ref().map(|tokens| &tokens.issuer);
+        let issuer = self.configured.tokens.as_ref().map(|tokens| &tokens.issuer);
         let all = [
-            ("VERCEL_API_URL", self.vercel.as_ref(), tradepost_marketplace::endpoint::VERCEL_API),
+            ("VERCEL_API_URL", self.configured.vercel.as_ref(), tradepost_marketplace::endpoint::VERCEL_API),
             ("VERCEL_OIDC_ISSUER", issuer, tradepost_marketplace::endpoint::VERCEL_ISSUER),
         ];
         for (variable, endpoint, default) in all {

@@ -1,306 +1,87 @@
-//! The report of a month: as one JSON object with sorted keys, and as a statement for people.
-//!
-//! Nothing in the JSON depends on addresses, on how long anything took, or on how often it was tried: the same seed
-//! gives the same bytes. Fields are declared in the order of their names, which is the order they are written in.
+//! The report of a month as a statement for people.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use jiff::Timestamp;
-use serde::Serialize;
 use tradepost_provider::ledger::Account;
+use tradepost_rehearsal::demo::Report;
+use tradepost_rehearsal::demo::referee::{ShownLine, money};
+use tradepost_rehearsal::demo::repeats::Counts;
+use tradepost_rehearsal::demo::script::{REFUND_CENTS, RESOURCES};
+use tradepost_rehearsal::demo::statement::{Faults, Ledger, Vercel};
 
-use super::audit::{Books, Figures};
-use super::referee::{Line, ShownLine, money, total};
-use super::repeats::Counts;
-use super::script::{REFUND_CENTS, RESOURCES};
-use super::vercel::{State, lines};
 use crate::terminal::Terminal;
 
-/// One act of the month.
-#[derive(Debug, Clone, Serialize)]
-pub struct Act {
-    /// When it was due.
-    pub at: Timestamp,
-    /// Counts from 1.
-    pub n: usize,
-    /// What it is.
-    pub name: String,
-    /// What came of it, if nothing is said against it.
-    pub outcome: String,
-}
-
-/// What a period must cost.
-#[derive(Debug, Clone, Serialize)]
-pub struct Charge {
-    /// The lines.
-    pub lines: Vec<ShownLine>,
-    /// Which period.
-    pub period: &'static str,
-    /// Their sum.
-    pub total: String,
-}
-
-/// An invoice at Vercel.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Invoice {
-    /// Our id of it.
-    pub external_id: String,
-    /// Whether it is the last.
-    #[serde(rename = "final")]
-    pub is_final: bool,
-    /// Its lines.
-    pub lines: Vec<ShownLine>,
-    /// `[start, end)`.
-    pub period: [Timestamp; 2],
-    /// What was given back of it.
-    pub refunded: String,
-    /// Vercel's word for where it is.
-    pub state: String,
-    /// What it is over.
-    pub total: String,
-}
-
-/// A refund at Vercel.
-#[derive(Debug, Clone, Serialize)]
-pub struct Refund {
-    /// Our id of the invoice.
-    pub invoice: String,
-    /// Why.
-    pub reason: String,
-    /// How much.
-    pub total: String,
-}
-
-/// Our ledger.
-#[derive(Debug, Clone, Serialize)]
-pub struct Ledger {
-    /// Debits less credits of each account.
-    pub accounts: BTreeMap<String, String>,
-    /// The sum of all credits.
-    pub credits: String,
-    /// The sum of all debits.
-    pub debits: String,
-    /// How many entries.
-    pub entries: usize,
-}
-
-/// Vercel's side.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Vercel {
-    /// What customers paid.
-    pub collected: String,
-    /// Where the installation is in its life.
-    pub installation: String,
-    /// On how many days interim data were pushed.
-    pub interim_days: usize,
-    /// What was invoiced.
-    pub invoiced: String,
-    /// What was given back.
-    pub refunded: String,
-}
-
-/// What came of a month.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// What happened.
-    pub acts: Vec<Act>,
-    /// Whether nothing differs.
-    pub balanced: bool,
-    /// What the month must cost, by the referee.
-    pub charges: Vec<Charge>,
-    /// What Vercel invoiced.
-    pub invoices: Vec<Invoice>,
-    /// Our ledger.
-    pub ledger: Ledger,
-    /// What Vercel gave back.
-    pub refunds: Vec<Refund>,
-    /// Second sends, if there were to be any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeats: Option<Counts>,
-    /// What all was drawn from.
-    pub seed: u64,
-    /// What was measured, by resource and meter.
-    pub usage: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
-    /// Vercel's side of the money.
-    pub vercel: Vercel,
-    /// What differs; empty if it balances.
-    #[serde(skip)]
-    pub differences: Vec<String>,
-    /// How many faults were injected, at Vercel's side and at the store. Not the same every time.
-    #[serde(skip)]
-    pub faults: Faults,
-}
-
-/// How many faults were injected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// On calls to Vercel.
-    pub vercel: u64,
-    /// On calls to Vercel about invoices and refunds, among them.
-    pub money: u64,
-    /// On the exchange of a sign-on code, among them.
-    pub codes: u64,
-    /// On calls to the store.
-    pub store: u64,
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { vercel, money, codes, store } = self;
-        write!(f, "{vercel} on calls to Vercel, {money} of them on invoices, {codes} of them on sign-on codes, ")?;
-        write!(f, "{store} on calls to the store")
+/// For people.
+pub(super) fn statement(report: &Report, terminal: Terminal) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let _ = writeln!(out, "\nStatement of the month, seed {}", report.seed);
+    write_usage(report, out);
+    write_charges(report, out);
+    let _ = writeln!(out, "\nInvoices at Vercel");
+    for invoice in &report.invoices {
+        let kind = if invoice.is_final { "final  " } else { "regular" };
+        let [start, end] = invoice.period;
+        let (state, all, back) = (&invoice.state, &invoice.total, &invoice.refunded);
+        let _ = writeln!(out, "  {kind}  {start} to {end}  {all:>10}  {state}, {back} given back");
     }
-}
-
-pub(super) fn charges(bills: &[Vec<Line>; 2]) -> Vec<Charge> {
-    let charge = |(period, lines): (&'static str, &Vec<Line>)| Charge {
-        lines: lines.iter().map(Line::shown).collect(),
-        period,
-        total: money(total(lines)),
-    };
-    ["2027-01", "final"].into_iter().zip(bills).map(charge).collect()
-}
-
-pub(super) fn invoices(state: &State, resources: &[String]) -> Vec<Invoice> {
-    let mut invoices: Vec<Invoice> = state
-        .invoices
-        .iter()
-        .filter(|invoice| !invoice.is_test)
-        .map(|invoice| Invoice {
-            external_id: invoice.external_id.clone().unwrap_or_default(),
-            is_final: invoice.is_final,
-            lines: lines(&invoice.items, resources).unwrap_or_default().iter().map(Line::shown).collect(),
-            period: [invoice.period.start, invoice.period.end],
-            refunded: invoice.refund_total.clone().unwrap_or_else(|| money(0)),
-            state: invoice.state.clone(),
-            total: invoice.total.clone(),
-        })
-        .collect();
-    invoices.sort_by_key(|invoice| invoice.period);
-    invoices
-}
-
-pub(super) fn refunds(state: &State) -> Vec<Refund> {
-    let refund = |invoice: &super::vercel::InvoiceRow| {
-        Some(Refund {
-            invoice: invoice.external_id.clone()?,
-            reason: invoice.refund_reason.clone().unwrap_or_default(),
-            total: invoice.refund_total.clone()?,
-        })
-    };
-    state.invoices.iter().filter_map(refund).collect()
-}
-
-pub(super) fn ledger(books: &Books) -> Ledger {
-    let accounts = books.balances.iter().map(|(account, balance)| (account.to_string(), balance.to_string()));
-    Ledger {
-        accounts: accounts.collect(),
-        credits: money(books.credits),
-        debits: money(books.debits),
-        entries: books.entries,
+    for refund in &report.refunds {
+        let _ = writeln!(out, "  refund of {}: {} ({})", refund.invoice, refund.total, refund.reason);
     }
-}
-
-pub(super) fn vercel(state: &State) -> Vercel {
-    let figures = Figures::of(state);
-    Vercel {
-        collected: money(figures.collected),
-        installation: state.life().to_owned(),
-        interim_days: state.interim.len(),
-        invoiced: money(figures.invoiced),
-        refunded: money(figures.refunded),
-    }
-}
-
-impl Report {
-    /// The JSON object, on one line.
-    pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
-
-    /// For people.
-    pub fn statement(&self, terminal: Terminal) -> String {
-        let mut text = String::new();
-        let out = &mut text;
-        let _ = writeln!(out, "\nStatement of the month, seed {}", self.seed);
-        self.write_usage(out);
-        self.write_charges(out);
-        let _ = writeln!(out, "\nInvoices at Vercel");
-        for invoice in &self.invoices {
-            let kind = if invoice.is_final { "final  " } else { "regular" };
-            let [start, end] = invoice.period;
-            let (state, all, back) = (&invoice.state, &invoice.total, &invoice.refunded);
-            let _ = writeln!(out, "  {kind}  {start} to {end}  {all:>10}  {state}, {back} given back");
-        }
-        for refund in &self.refunds {
-            let _ = writeln!(out, "  refund of {}: {} ({})", refund.invoice, refund.total, refund.reason);
-        }
-        self.write_ledger(out);
-        if let Some(Counts { sent, changed, differing }) = self.repeats {
-            let _ = writeln!(
-                out,
-                "\nRepeats: {sent} requests were sent again, {changed} of them changed something, {differing} were answered otherwise"
-            );
-        }
-        if self.faults != Faults::default() {
-            let _ = writeln!(out, "\nFaults: {}", self.faults);
-        }
-        let _ = writeln!(out);
-        for difference in &self.differences {
-            let _ = writeln!(out, "{} {difference}", terminal.bad("differs:"));
-        }
-        text.push_str(&if self.balanced { terminal.good("Balanced.") } else { terminal.bad("Not balanced.") });
-        text
-    }
-
-    fn write_usage(&self, out: &mut String) {
-        let _ = writeln!(out, "\nUsage in January");
-        for spec in RESOURCES {
-            let meters = self.usage.get(spec.name).into_iter().flatten();
-            let figures: Vec<String> = meters.map(|(meter, figure)| format!("{meter} {figure}")).collect();
-            let _ = writeln!(out, "  {:<7} {}", spec.name, figures.join(", "));
-        }
-    }
-
-    fn write_charges(&self, out: &mut String) {
-        for charge in &self.charges {
-            let _ = writeln!(out, "\nCharges by the referee, {}", charge.period);
-            for line in &charge.lines {
-                let ShownLine { plan, price, quantity, resource, total } = line;
-                let _ = writeln!(out, "  {resource:<7} {plan:<19} {quantity:>16} × {price:<9} {total:>10}");
-            }
-            let _ = writeln!(out, "  {:<56} {:>10}", "total", charge.total);
-        }
-    }
-
-    fn write_ledger(&self, out: &mut String) {
-        let account = |account: Account| {
-            let text = self.ledger.accounts.get(&account.to_string()).cloned().unwrap_or_else(|| money(0));
-            text.strip_prefix('-').map_or_else(|| text.clone(), str::to_owned)
-        };
-        let Vercel { collected, invoiced, refunded, .. } = &self.vercel;
-        let _ = writeln!(out, "\n{:<30} {:>12} {:>12}", "Money", "our ledger", "Vercel");
-        for (what, ours, theirs) in [
-            ("invoiced (revenue)", account(Account::Revenue), invoiced.clone()),
-            ("given back (refunds)", account(Account::Refunds), refunded.clone()),
-            ("still to collect (receivable)", account(Account::Receivable), difference(invoiced, collected)),
-            ("collected less given back", account(Account::Settled), difference(collected, refunded)),
-        ] {
-            let _ = writeln!(out, "  {what:<28} {ours:>12} {theirs:>12}");
-        }
-        let Ledger { credits, debits, entries, .. } = &self.ledger;
+    write_ledger(report, out);
+    if let Some(Counts { sent, changed, differing }) = report.repeats {
         let _ = writeln!(
             out,
-            "  {entries} entries, debits {debits}, credits {credits}; asked back {}",
-            money(REFUND_CENTS)
+            "\nRepeats: {sent} requests were sent again, {changed} of them changed something, {differing} were answered otherwise"
         );
+    }
+    if report.faults != Faults::default() {
+        let _ = writeln!(out, "\nFaults: {}", report.faults);
+    }
+    let _ = writeln!(out);
+    for difference in &report.differences {
+        let _ = writeln!(out, "{} {difference}", terminal.bad("differs:"));
+    }
+    text.push_str(&if report.balanced { terminal.good("Balanced.") } else { terminal.bad("Not balanced.") });
+    text
+}
+
+fn write_usage(report: &Report, out: &mut String) {
+    let _ = writeln!(out, "\nUsage in January");
+    for spec in RESOURCES {
+        let meters = report.usage.get(spec.name).into_iter().flatten();
+        let figures: Vec<String> = meters.map(|(meter, figure)| format!("{meter} {figure}")).collect();
+        let _ = writeln!(out, "  {:<7} {}", spec.name, figures.join(", "));
     }
 }
 
-fn difference(one: &str, other: &str) -> String {
-    let cents = |text: &str| super::vercel::cents(text).unwrap_or_default();
-    money(cents(one) - cents(other))
+fn write_charges(report: &Report, out: &mut String) {
+    for charge in &report.charges {
+        let _ = writeln!(out, "\nCharges by the referee, {}", charge.period);
+        for line in &charge.lines {
+            let ShownLine { plan, price, quantity, resource, total } = line;
+            let _ = writeln!(out, "  {resource:<7} {plan:<19} {quantity:>16} × {price:<9} {total:>10}");
+        }
+        let _ = writeln!(out, "  {:<56} {:>10}", "total", charge.total);
+    }
+}
+
+fn write_ledger(report: &Report, out: &mut String) {
+    let account = |account: Account| {
+        let text = report.ledger.accounts.get(&account.to_string()).cloned().unwrap_or_else(|| money(0));
+        text.strip_prefix('-').map_or_else(|| text.clone(), str::to_owned)
+    };
+    let Vercel { invoiced, refunded, .. } = &report.vercel;
+    let _ = writeln!(out, "\n{:<30} {:>12} {:>12}", "Money", "our ledger", "Vercel");
+    for (what, ours, theirs) in [
+        ("invoiced (revenue)", account(Account::Revenue), invoiced.clone()),
+        ("given back (refunds)", account(Account::Refunds), refunded.clone()),
+        ("still to collect (receivable)", account(Account::Receivable), report.vercel.to_collect()),
+        ("collected less given back", account(Account::Settled), report.vercel.kept()),
+    ] {
+        let _ = writeln!(out, "  {what:<28} {ours:>12} {theirs:>12}");
+    }
+    let Ledger { credits, debits, entries, .. } = &report.ledger;
+    let _ =
+        writeln!(out, "  {entries} entries, debits {debits}, credits {credits}; asked back {}", money(REFUND_CENTS));
 }

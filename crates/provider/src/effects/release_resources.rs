@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use tradepost_marketplace::ids::InstallationId;
-use tradepost_store::{Key, Stored, Write};
+use tradepost_store::{Stored, Write};
 
 use crate::commit::committed;
 use crate::deadline::Deadline;
@@ -112,8 +112,8 @@ async fn end(provider: &Provider, resource: &Stored<Resource>) -> Result<Result<
         Write::delete_any(Credentials::key_of(&resource.installation, &resource.id)),
     ];
     // A command in progress never answers: a record without an answer must not stay. Its repeat is judged anew.
-    let overtaken = resource.operation.as_ref().and_then(|operation| operation.answers.as_ref());
-    writes.extend(overtaken.map(|(pk, sk)| Write::delete_any(Key { pk: pk.clone(), sk: sk.clone() })));
+    let overtaken = resource.operation.as_ref().and_then(|operation| operation.answers.clone());
+    writes.extend(overtaken.map(Write::delete_any));
     let done = committed(provider, writes).await?;
     Ok(if done { Ok(()) } else { Err(Reason::Moved) })
 }

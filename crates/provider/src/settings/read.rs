@@ -15,10 +15,8 @@ use tradepost_store::connect::check_table_name;
 use tradepost_store::seal::{KeyRing, SealError};
 
 use super::problem::{Fault, Problem};
-use super::{
-    Concern, DEMO_CATALOG, Function, KeySettings, Platform, ProvisionerSettings, TokenSettings, Variable,
-    served_catalog,
-};
+use super::{Concern, DEMO_CATALOG, Function, Platform, Variable, served_catalog};
+use crate::configured::{Keys, Orders, Tokens};
 use crate::provider::{RotatingSecret, SignOn};
 use crate::signing::{KeyError, PartnerKeys, SigningSecret};
 use tradepost_pricing::catalog::Catalog;
@@ -95,14 +93,16 @@ impl<'a> Reader<'a> {
         read.map_err(|errors| self.problems.extend(errors.iter().map(|error| Problem::of_store(function, error)))).ok()
     }
 
-    pub(super) fn keys(&mut self) -> Option<KeySettings> {
+    /// Values are encrypted for the table that they are in, unless it is said that it was restored from another.
+    pub(super) fn keys(&mut self, store: Option<&StoreSettings>) -> Option<Keys> {
         let ring = self.ring();
         let name = "TRADEPOST_SEALED_AS";
         let sealed_as = match self.var(name) {
             None => None,
             Some(table) => Some(self.checked(name, check_table_name(&table).map(|()| table).map_err(str::to_owned))?),
         };
-        Some(KeySettings { ring: ring?, sealed_as })
+        let sealed_as = sealed_as.or_else(|| store.map(|store| store.table.clone()));
+        Some(Keys { ring: ring?, sealed_as: sealed_as? })
     }
 
     fn ring(&mut self) -> Option<KeyRing> {
@@ -121,14 +121,14 @@ impl<'a> Reader<'a> {
         self.endpoint("VERCEL_API_URL", VERCEL_API)
     }
 
-    pub(super) fn tokens(&mut self) -> Option<TokenSettings> {
+    pub(super) fn tokens(&mut self) -> Option<Tokens> {
         let issuer = self.endpoint("VERCEL_OIDC_ISSUER", VERCEL_ISSUER);
         let client_id = self.client_id();
-        Some(TokenSettings { issuer: issuer?, client_id: client_id? })
+        Some(Tokens { issuer: issuer?, client_id: client_id? })
     }
 
     /// Sign-on shares the client id with [`Self::tokens`], which has reported what is wrong with it.
-    pub(super) fn sign_on(&mut self, tokens: Option<&TokenSettings>) -> Option<SignOn> {
+    pub(super) fn sign_on(&mut self, tokens: Option<&Tokens>) -> Option<SignOn> {
         let client_secret = self.client_secret();
         let name = "TRADEPOST_DASHBOARD_URL";
         let dashboard = self.var(name).map(|url| {
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         self.checked(name, PartnerKeys::parse(&json).map_err(|error| without_name(name, &error)))
     }
 
-    pub(super) fn provisioner(&mut self) -> Option<ProvisionerSettings> {
+    pub(super) fn provisioner(&mut self) -> Option<Orders> {
         let (url_name, secret_name) = ("TRADEPOST_PROVISIONER_URL", "TRADEPOST_PROVISIONER_SECRET");
         let url = self.required(url_name, "set it to where your provisioner answers (docs/provisioner.md)");
         let url = url.and_then(|text| {
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
             let secret = SigningSecret::parse(secret_name, &text).map_err(|error| without_name(secret_name, &error));
             self.checked(secret_name, secret)
         });
-        Some(ProvisionerSettings { url: url?, secret: secret? })
+        Some(Orders { url: url?, secret: secret? })
     }
 
     pub(super) fn catalog(&mut self) -> Option<Catalog> {

@@ -176,15 +176,15 @@ fn a_function_gets_nothing_that_it_does_not_need() {
     for function in Function::ALL {
         let settings = read(function);
         for (concern, has) in [
-            (Concern::Keys, settings.keys.is_some()),
-            (Concern::Vercel, settings.vercel.is_some()),
-            (Concern::Tokens, settings.tokens.is_some()),
-            (Concern::SignOn, settings.sign_on.is_some()),
-            (Concern::Webhooks, settings.webhooks.is_some()),
-            (Concern::Partners, settings.partners.is_some()),
-            (Concern::Cron, settings.cron.is_some()),
-            (Concern::Provisioner, settings.provisioner.is_some()),
-            (Concern::Catalog, settings.catalog.is_some()),
+            (Concern::Keys, settings.configured.keys.is_some()),
+            (Concern::Vercel, settings.configured.vercel.is_some()),
+            (Concern::Tokens, settings.configured.tokens.is_some()),
+            (Concern::SignOn, settings.configured.sign_on.is_some()),
+            (Concern::Webhooks, settings.configured.webhooks.is_some()),
+            (Concern::Partners, settings.configured.partners.is_some()),
+            (Concern::Cron, settings.configured.cron.is_some()),
+            (Concern::Provisioner, settings.configured.provisioner.is_some()),
+            (Concern::Catalog, settings.configured.catalog.is_some()),
         ] {
             assert_eq!(has, function.needs(concern), "{function} {concern:?}");
         }
@@ -194,13 +194,13 @@ fn a_function_gets_nothing_that_it_does_not_need() {
 #[test]
 fn on_aws_no_cron_secret_opens_anything() {
     let lambda = Settings::read(&with(&[]), Platform::Lambda, Function::Billing).unwrap();
-    assert!(lambda.cron.is_some_and(|secrets| secrets.0.is_empty()));
+    assert!(lambda.configured.cron.is_some_and(|secrets| secrets.0.is_empty()));
     let vercel = Settings::read(
         &with(&[("CRON_SECRET_PREVIOUS", Some("0123456789abcdef"))]),
         Platform::Vercel,
         Function::Billing,
     );
-    assert!(vercel.unwrap().cron.is_some_and(|secrets| secrets.0.len() == 2));
+    assert!(vercel.unwrap().configured.cron.is_some_and(|secrets| secrets.0.len() == 2));
 }
 
 /// A restore makes a table of another name: what was sealed for the first opens where that is said, and only there.

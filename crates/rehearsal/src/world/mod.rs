@@ -1,5 +1,5 @@
 //! One process with everything real in it, for the flow tests: embedded DynamoDB, simulated Vercel and demo
-//! provisioner, all from [`tradepost_cli::local`], and the provider on a socket of its own, behind doors that a
+//! provisioner, all from [`crate::local`], and the provider on a socket of its own, behind doors that a
 //! test can hold ([`doors`]) and in front of a provisioner that a test can make fail ([`provisioner`]). Each function
 //! has what its deployment gives it and no more: its own concerns, and its own policy on the table ([`policy`]).
 //!
@@ -9,8 +9,9 @@
 //! request running, or a ledger that differs from what Vercel has, and the one in which a function did what its policy
 //! in `template.yaml` denies; a world that is dropped without it fails, too.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the world")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
+#![allow(missing_docs, reason = "helpers of tests, named as what they do")]
+#![allow(clippy::missing_panics_doc, reason = "everything here panics when a test must fail")]
 
 pub mod acts;
 pub mod audit;
@@ -22,7 +23,6 @@ pub mod partner;
 pub mod policy;
 pub mod provisioner;
 pub mod table;
-#[path = "../support/template.rs"]
 pub mod template;
 pub mod vercel;
 
@@ -40,25 +40,19 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
-use tradepost_cli::demo::repeats::Repeats;
-use tradepost_cli::development;
-use tradepost_cli::local::{Local, Options};
 use tradepost_host::guarded;
-use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{BusinessClock, LeaseClock};
-use tradepost_marketplace::endpoint;
-use tradepost_marketplace::ids::ClientId;
-use tradepost_marketplace::oidc::Verifier;
 use tradepost_provider::catalog::Catalog;
 use tradepost_provider::flows::ROUTERS;
-use tradepost_provider::provisioner::Provisioner;
-use tradepost_provider::signing::{PartnerKeys, SigningSecret};
-use tradepost_provider::state::vault::Vault;
-use tradepost_provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
+use tradepost_provider::signing::PartnerKeys;
+use tradepost_provider::{Doors, Provider};
 use tradepost_simulator::ClockMode;
-use tradepost_store::embedded::TABLE_NAME;
-use tradepost_store::{Backend, FaultKind, FaultPlan, KeyRing, Store};
+use tradepost_store::{Backend, FaultKind, FaultPlan, Store};
 
+use crate::demo::repeats::Repeats;
+use crate::development;
+use crate::local::{Local, Options};
+use crate::whole::configured;
 use doors::{Hand, Waits};
 use got::Got;
 use mortal::Mortal;
@@ -393,36 +387,18 @@ impl Makings<'_> {
         let from = &local.provider;
         let lease = LeaseClock(self.lease.clone());
         let clock = BusinessClock(local.simulator.clock());
-        let vercel = endpoint::checked(&local.simulator_url).unwrap();
-        let secret = |text: &str| SecretString::from(text);
-        let client_id = ClientId::new(development::CLIENT_ID).unwrap();
-        let ring = KeyRing::parse(development::KEY_RING).unwrap();
-        let orders = SigningSecret::parse("provisioner", &secret(development::PROVISIONER_SECRET)).unwrap();
-        let (http, uri) = (mortal.http(local.http.clone()), recipe.provisioner_url.parse().unwrap());
-        let client = Client::new(http.clone(), vercel.clone(), lease.clone(), waits.clone(), from.entropy.clone());
-        Provider::new(Parts {
-            keys: Some(Vault::new(ring, TABLE_NAME, from.entropy.clone())),
-            vercel: Some(client),
-            tokens: Some(Verifier::new(http.clone(), vercel, client_id.clone())),
-            catalog: Some(Catalog::parse(&recipe.catalog).unwrap()),
-            provisioner: Some(Provisioner::new(http, uri, orders, clock.clone(), lease.clone())),
-            partners: Some(PartnerKeys::parse(&secret(&partner::keys())).unwrap()),
-            sign_on: Some(SignOn {
-                client_id,
-                client_secret: secret(development::CLIENT_SECRET),
-                dashboard_url: recipe.dashboard.clone(),
-                insecure_cookies: true,
-            }),
-            webhooks: Some(RotatingSecret(vec![secret(development::CLIENT_SECRET)])),
-            cron: Some(RotatingSecret(vec![secret(development::CRON_SECRET)])),
-            doors: Doors {
-                store: Store::new(mortal.backend(backend), waits.clone(), from.entropy.clone()).without_ttl(),
-                deadline: from.deadline,
-                clock,
-                lease,
-                sleeper: waits.clone(),
-                entropy: from.entropy.clone(),
-            },
-        })
+        let catalog = Catalog::parse(&recipe.catalog).unwrap();
+        let mut configured = configured(&local.simulator_url, &recipe.provisioner_url, catalog).unwrap();
+        configured.partners = Some(PartnerKeys::parse(&SecretString::from(partner::keys())).unwrap());
+        configured.sign_on.as_mut().unwrap().dashboard_url.clone_from(&recipe.dashboard);
+        let doors = Doors {
+            store: Store::new(mortal.backend(backend), waits.clone(), from.entropy.clone()).without_ttl(),
+            deadline: from.deadline,
+            clock,
+            lease,
+            sleeper: waits.clone(),
+            entropy: from.entropy.clone(),
+        };
+        configured.provider(&mortal.http(local.http.clone()), doors)
     }
 }

@@ -1,4 +1,4 @@
-//! `tradepost history`: seeded histories, each a few customers' month or two on the whole system in one thread, with
+//! Seeded histories, each a few customers' month or two on the whole system in one thread, with
 //! faults at every door, judged by what the history itself knows.
 //!
 //! A history is drawn from its seed: what customers and partner systems do (`script`), what goes wrong at the doors
@@ -12,7 +12,6 @@ mod acts;
 mod audit;
 mod bill;
 mod check;
-pub mod command;
 mod dice;
 mod doors;
 mod fate;

@@ -11,7 +11,7 @@ use tradepost_marketplace::http_door::{HttpDoor, HttpError};
 use tradepost_store::{Page, Write};
 
 /// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// Batches of usage are acknowledged and not written.
     LostBatch,
@@ -40,6 +40,24 @@ impl Sabotage {
         Self::HiddenLane,
         Self::ForeignItem,
     ];
+
+    /// As people write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LostBatch => "lost-batch",
+            Self::ForgedEntry => "forged-entry",
+            Self::DoubleInvoice => "double-invoice",
+            Self::OverRefund => "over-refund",
+            Self::LostSecrets => "lost-secrets",
+            Self::HiddenLane => "hidden-lane",
+            Self::ForeignItem => "foreign-item",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sabotage| sabotage.name() == name)
+    }
 
     /// Whether these writes are acknowledged and not made.
     pub(super) fn loses(self, writes: &[Write]) -> bool {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tradepost_marketplace::doors::Environment;
+use tradepost_rehearsal::history::{Counts, History, Sabotage, run};
 
-use super::{Counts, History, Sabotage, run};
 use crate::terminal::{Terminal, say};
 
 /// How many histories are played at once at most.
@@ -31,8 +32,13 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Break the system on purpose, to see an invariant fail
-    #[arg(long = "break", value_name = "HOW", hide = true)]
+    #[arg(long = "break", value_name = "HOW", hide = true, value_parser = ways_to_break())]
     sabotage: Option<Sabotage>,
+}
+
+fn ways_to_break() -> impl TypedValueParser<Value = Sabotage> {
+    let names = PossibleValuesParser::new(Sabotage::ALL.map(Sabotage::name));
+    names.try_map(|name| Sabotage::named(&name).ok_or("there is no such way"))
 }
 
 /// Plays, and tells. The exit code is 0 if nothing is violated.

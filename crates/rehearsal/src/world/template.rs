@@ -4,8 +4,12 @@
 //! everything here is JSON. Used by the tests of the templates and by the world, which lets each function do only what
 //! its policy allows. Fails loudly on whatever it was not made for: a policy that it cannot read is no policy.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the bench")]
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking, and this is only for tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 /// A file of the repository.
 pub fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)
 }
 
 /// The template.

@@ -1,10 +1,10 @@
 //! What can happen to a customer, each as one function that is the same request whenever it is made: what it needs, and
 //! the act itself. The tables of crash points and of races are made of these.
 
+use crate::development;
 use http::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tradepost_cli::development;
 use tradepost_marketplace::webhook_signature;
 use tradepost_provider::state::Resource;
 use tradepost_store::Write;

@@ -15,8 +15,8 @@ use tradepost_host::guarded;
 use tradepost_marketplace::doors::{BusinessClock, Clock, Entropy, LeaseClock, Sleeper};
 use tradepost_marketplace::http_door::{Http, HttpDoor, HttpError, RESPONSE_BYTES_MAX};
 use tradepost_provider::catalog::Catalog;
-use tradepost_provider::flows;
-use tradepost_store::Backend;
+use tradepost_provider::{Doors, flows};
+use tradepost_store::{Backend, Store};
 
 use super::dice::{Dice, Drawn, Stream};
 use super::doors::{Ghosts, Late, Network, Table};
@@ -25,7 +25,7 @@ use super::life::Life;
 use super::sabotage::Sabotage;
 use super::time::{Lease, SKEW_MAX_MS, Skewed, Waits};
 use super::{PROVISIONER, VERCEL, lock};
-use crate::whole::Outside;
+use crate::whole::{REQUEST_DEADLINE, configured};
 
 /// How many processes serve.
 const PROCESSES: usize = 2;
@@ -101,18 +101,9 @@ impl Fleet {
             sabotage: *sabotage,
         });
         let lease = LeaseClock(lease.clone());
-        let outside = Outside {
-            vercel_url: VERCEL,
-            provisioner_url: PROVISIONER,
-            catalog: catalog.clone(),
-            table,
-            http,
-            clock,
-            lease,
-            sleeper,
-            entropy,
-        };
-        let provider = outside.provider()?;
+        let store = Store::new(table, sleeper.clone(), entropy.clone()).without_ttl();
+        let doors = Doors { store, deadline: REQUEST_DEADLINE, clock, lease, sleeper, entropy };
+        let provider = configured(VERCEL, PROVISIONER, catalog.clone())?.provider(&http, doors);
         Ok(Process { life, router: guarded("tradepost", flows::all(&provider)) })
     }
 

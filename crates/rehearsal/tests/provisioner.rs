@@ -13,13 +13,13 @@ use http::{Request, StatusCode};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tradepost_cli::canaries::Canaries;
-use tradepost_cli::development::{CLIENT_SECRET, PARTNER_SECRET, PROVISIONER_SECRET};
-use tradepost_cli::provisioner::DemoProvisioner;
 use tradepost_marketplace::doors::{BusinessClock, Clock};
 use tradepost_marketplace::http_door::{Http as _, Network};
 use tradepost_marketplace::ids::ResourceId;
 use tradepost_provider::signing::{SigningSecret, sign};
+use tradepost_rehearsal::canaries::Canaries;
+use tradepost_rehearsal::development::{CLIENT_SECRET, PARTNER_SECRET, PROVISIONER_SECRET};
+use tradepost_rehearsal::provisioner::DemoProvisioner;
 
 const NOW: i64 = 1_798_761_600;
 

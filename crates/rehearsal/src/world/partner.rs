@@ -1,10 +1,10 @@
 //! Partner systems: signed calls, well or badly.
 
+use crate::development;
 use http::Method;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tradepost_cli::development;
 use tradepost_provider::signing::{ID_HEADER, KEY_ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
 
 use super::World;

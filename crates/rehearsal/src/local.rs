@@ -24,7 +24,7 @@ use tradepost_marketplace::doors::{
 };
 use tradepost_marketplace::http_door::{HttpDoor, Network};
 use tradepost_provider::catalog::Catalog;
-use tradepost_provider::{Provider, flows};
+use tradepost_provider::{Doors, Provider, flows};
 use tradepost_simulator::{ClockMode, Options as SimulatorOptions, Simulator};
 use tradepost_store::{DynamoBackend, Embedded, Faulty, Store, Where};
 
@@ -32,7 +32,7 @@ use crate::canaries::Canaries;
 use crate::control::Control;
 use crate::development;
 use crate::provisioner::DemoProvisioner;
-use crate::whole::Outside;
+use crate::whole::{REQUEST_DEADLINE, configured};
 
 /// How long open requests may take to end after the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,12 +41,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const LEASE_STEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// The file that an option of the form `memory|FILE` names, if it names one.
-pub(crate) fn file(kept_in: &Path) -> Option<&Path> {
+pub fn file(kept_in: &Path) -> Option<&Path> {
     (kept_in.as_os_str() != "memory").then_some(kept_in)
 }
 
 /// Where the table is kept: in memory, without a file.
-pub(crate) fn place(file: Option<&Path>) -> Where {
+pub fn place(file: Option<&Path>) -> Where {
     file.map_or(Where::Memory, |file| Where::File(file.to_owned()))
 }
 
@@ -229,18 +229,16 @@ impl Local {
         let http: HttpDoor = Arc::new(Network::new("Tradepost-Local/1.0").context("there is no HTTP client")?);
         let backend = Arc::new(DynamoBackend::new(embedded.config()));
         let faulty = Faulty::counting(backend.clone());
-        let outside = Outside {
-            vercel_url: &simulator_url,
-            provisioner_url: &provisioner_url,
-            catalog,
-            table: Arc::new(faulty.clone()),
-            http: http.clone(),
+        let (sleeper, entropy) = (Arc::new(SystemSleeper), Arc::new(SystemEntropy));
+        let doors = Doors {
+            store: Store::new(Arc::new(faulty.clone()), sleeper.clone(), entropy.clone()).without_ttl(),
+            deadline: REQUEST_DEADLINE,
             clock,
             lease,
-            sleeper: Arc::new(SystemSleeper),
-            entropy: Arc::new(SystemEntropy),
+            sleeper,
+            entropy,
         };
-        let provider = outside.provider()?;
+        let provider = configured(&simulator_url, &provisioner_url, catalog)?.provider(&http, doors);
         let bare = Store::new(backend, Arc::new(SystemSleeper), Arc::new(SystemEntropy)).without_ttl();
 
         let routes = guarded("tradepost", flows::all(&provider));

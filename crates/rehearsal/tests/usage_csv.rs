@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use tradepost_cli::demo::readings::Meter;
-use tradepost_cli::demo::usage_csv::{BYTES_MAX, parse};
+use tradepost_rehearsal::demo::readings::Meter;
+use tradepost_rehearsal::demo::usage_csv::{BYTES_MAX, parse};
 
 const HEADER: &str = "at,resource,meter,quantity\n";
 

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_is_seen() {
-        let good = "# The `one` page: a [link](x.md)\n## Twice\n## Twice\n[a](#the-one-page-a-link) [b](../r/other.md#a-b_c)\n\
+        let good = "# The `one` page: a [link](x.md)\n## Twice\n## Twice\n[a](#the-one-page-a-link)\n\
+                    [b](../r/other.md#a-b_c)\n\
                     [c](#twice-1) `[d](nowhere.md)` [e](https://e) [f](Cargo.toml)\n```\n[g](nowhere.md)\n```\n";
         let other = Source::new("r/other.md", "### A b_c!\n");
         let of = |page: &str| {

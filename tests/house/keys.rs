@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_key_that_is_made_elsewhere_is_seen() {
-        let code = "let a = \"S#1#\";\nlet b = format!(\"U#{x}\"); // \"E#\"\nlet c = \"a S#\";\nlet d = \"#fff\";\nlet e = \"ABC#\";\n";
+        let code = "let a = \"S#1#\";\nlet b = format!(\"U#{x}\"); // \"E#\"\n\
+                    let c = \"a S#\";\nlet d = \"#fff\";\nlet e = \"ABC#\";\n";
         assert_eq!(lines(&prefixes(&Source::new("crates/provider/src/flows/a.rs", code))), [1, 2]);
         assert!(prefixes(&Source::new(KEYS, code)).is_empty());
         assert!(prefixes(&Source::new("crates/cli/src/a.rs", code)).is_empty());
@@ -80,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_margin_without_a_name_is_seen() {
-        let code = "const A: Span = Span::from_secs(\n    3);\nfn f() { let b = Span::from_mins(3); d.less(2); d.less(A); }\n\
+        let code = "const A: Span = Span::from_secs(\n    3);\n\
+                    fn f() { let b = Span::from_mins(3); d.less(2); d.less(A); }\n\
                     impl X { pub const B: [u8; 3] = [Span::from_hours(1)]; }\nfn g() { Span::from_secs(24 * HOURS) }\n\
                     #[cfg(test)]\nmod t { fn h() { Span::from_secs(9) } }\n";
         assert_eq!(lines(&margins(&Source::new("crates/provider/src/a.rs", code))), [3, 3]);

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_turn_that_is_read_twice_is_seen() {
-        let code = "/// What Vercel is\n/// told; if it\n/// is. Told apart.\n// in vain\nconst A: &str = \"tried in vain\";\n\
+        let code = "/// What Vercel is\n/// told; if it\n/// is. Told apart.\n// in vain\n\
+                    const A: &str = \"tried in vain\";\n\
                     #[cfg(test)]\nmod t { const B: &str = \"in vain\"; }\n";
         let found: Vec<String> = turns_of(&Source::new("a.rs", code)).iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -157,8 +158,9 @@ mod tests {
 
     #[test]
     fn a_comment_that_only_repeats_the_name_is_seen() {
-        let code = "struct A {\n    /// Whose.\n    pub installation: Id,\n    /// Its key.\n    #[serde(x)]\n    keys: Key,\n\
-                    \n    /// Its key, from the table.\n    key: Key,\n    /// The answer;\n    /// a second line.\n    answer: A,\n}\n\
+        let code = "struct A {\n    /// Whose.\n    pub installation: Id,\n    /// Its key.\n    #[serde(x)]\n\
+                    keys: Key,\n\n    /// Its key, from the table.\n    key: Key,\n\
+                    /// The answer;\n    /// a second line.\n    answer: A,\n}\n\
                     /// Its key.\nfn key() {}\n";
         let lines: Vec<usize> = empty_comments(&Source::new("a.rs", code)).iter().map(|it| it.line).collect();
         assert_eq!(lines, [2, 4]);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::allowed::Found;
-use crate::source::{Source, is, is_word, item_end};
+use crate::source::{Piece, Source, is, is_word, item_end};
 
 pub const FILE_LINES_MAX: usize = 400;
 pub const FUNCTION_LINES_MAX: usize = 70;
@@ -38,7 +38,7 @@ pub fn functions(source: &Source) -> Vec<Found> {
 }
 
 /// The lines that do not fit. Not counted: tables, addresses and code blocks of prose; a sample of JSON or a path of
-/// Vercel's, which reads worse in pieces (a raw string, a literal without a space).
+/// Vercel's, which reads worse in pieces (a long raw string or literal without a space).
 pub fn lines(source: &Source) -> Vec<Found> {
     let prose = is(&source.path, "md");
     let max = if prose { LINE_CHARS_MAX_PROSE } else { LINE_CHARS_MAX };
@@ -64,7 +64,9 @@ pub fn lines(source: &Source) -> Vec<Found> {
 
 /// How many characters of a line are in literals that stay in one piece.
 fn unbreakable(source: &Source, line: &Range<usize>) -> usize {
-    let literals = source.strings.iter().filter(|it| it.raw || !it.text.contains(' '));
+    const LONG: usize = 60;
+    let stays = |it: &&Piece| it.text.len() >= LONG && (it.raw || !it.text.contains(' '));
+    let literals = source.strings.iter().filter(stays);
     let parts = literals.map(|it| it.at.max(line.start)..(it.at + it.text.len()).min(line.end));
     parts.filter(|part| part.start < part.end).map(|part| source.text[part].chars().count()).sum()
 }

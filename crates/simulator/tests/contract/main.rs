@@ -1,7 +1,8 @@
-//! The contract with Vercel, as its `OpenAPI` documents have it: what the client writes, what the simulator answers, and
-//! every body of the Partner API, in the combinations of optional fields that the strategies draw.
+//! The contract with Vercel, as its `OpenAPI` documents have it: what the client writes, what the simulator answers,
+//! and every body of the Partner API, in the combinations of optional fields that the strategies draw.
 //!
-//! The documents lie beside the checkout, not in it: where they are not there, the tests say aloud that they are skipped.
+//! The documents lie beside the checkout, not in it: where they are not there, the tests say aloud that they are
+//! skipped.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

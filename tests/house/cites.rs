@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::allowed::Found;
 use crate::source::{Source, Tree, is};
 
-/// The ids of the reference's headings: `## A. …`, `### **A.13** …`, `### B.12 / B.13 …`.
+/// The ids of the reference's headings (`## A. …`, `### **A.13** …`, `### B.12 / B.13 …`) and of the rows of its
+/// tables that begin with one (`| K.3 | …`).
 pub fn sections(page: &str) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for (level, title) in headings(page) {
@@ -19,6 +20,10 @@ pub fn sections(page: &str) -> BTreeSet<String> {
             }
         }
     }
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let first = rows.filter_map(|row| row.split(" |").next());
+    let ids_of_rows = first.filter(|cell| cell.len() > 1 && section(cell).is_some_and(|id| id.len() == cell.len()));
+    ids.extend(ids_of_rows.map(str::to_owned));
     ids
 }
 
@@ -126,11 +131,8 @@ fn targets(line: &str) -> Vec<String> {
     let inline = plain.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let mut targets: Vec<String> =
         inline.map(|it| it.split_whitespace().next().unwrap_or_default().to_owned()).collect();
-    if let Some((label, target)) = plain.split_once("]: ") {
-        if label.starts_with('[') {
-            targets.push(target.trim().to_owned());
-        }
-    }
+    let label = plain.split_once("]: ").filter(|(label, _)| label.starts_with('['));
+    targets.extend(label.map(|(_, target)| target.trim().to_owned()));
     targets
 }
 
@@ -185,10 +187,10 @@ mod tests {
 
     #[test]
     fn a_citation_of_no_section_is_seen() {
-        let page =
-            "# The protocol\n## A. What we call\n### **A.13** Submit\n### B.12 / B.13 List plans\n#### `F` Money\n";
+        let page = "# The protocol\n## A. What we call\n### **A.13** Submit\n### B.12 / B.13 List plans\n#### `F` Money\n\
+                    | K.3 | a question |\n| H | x |\n";
         let sections = sections(page);
-        assert_eq!(sections.iter().map(String::as_str).collect::<Vec<_>>(), ["A", "A.13", "B.12", "B.13", "F"]);
+        assert_eq!(sections.iter().map(String::as_str).collect::<Vec<_>>(), ["A", "A.13", "B.12", "B.13", "F", "K.3"]);
         let good = Source::new(
             "a.rs",
             "// (spec A.13, B.12 and F); spec A. A rule; spec B.13: \"spec A.13\", a spec Assembly, inspec Z.9\n",

@@ -83,7 +83,7 @@ fn manifest(source: &Source) -> (String, Vec<Dependency>) {
     for (nth, line) in source.text.lines().enumerate() {
         let line = line.split(" #").next().unwrap_or_default().trim();
         if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_matches(['[', ']']).to_owned();
+            section = String::from(name.trim_matches(['[', ']']));
             let Some((kind, name)) = section.rsplit_once("dependencies.") else { continue };
             dependencies.push(dependency(kind, name, "", nth + 1));
             continue;
@@ -91,7 +91,7 @@ fn manifest(source: &Source) -> (String, Vec<Dependency>) {
         let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else { continue };
         let (key, value) = (key.trim(), value.trim());
         if section == "package" && key == "name" {
-            value.trim_matches('"').clone_into(&mut package);
+            package.push_str(value.trim_matches('"'));
         } else if section.ends_with("dependencies") && !section.starts_with("workspace") {
             let name = key.split('.').next().unwrap_or_default();
             dependencies.push(dependency(&section, name, value, nth + 1));

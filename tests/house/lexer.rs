@@ -14,21 +14,18 @@ pub struct Lexer<'a> {
 impl Lexer<'_> {
     /// Reads the text of a source that has no pieces yet.
     pub fn run(text: &str, source: &mut Source) {
-        Lexer { bytes: text.as_bytes(), at: 0, source }.to_the_end();
+        Lexer { bytes: text.as_bytes(), at: 0, source }.run_through();
     }
 
-    fn to_the_end(mut self) {
+    fn run_through(mut self) {
         let mut code = self.bytes.to_vec();
-        let mut line = 1;
-        let mut counted = 0;
         while self.at < self.bytes.len() {
             let begin = self.at;
-            line += newlines(&self.bytes[counted..begin]);
-            counted = begin;
+            let line = self.source.line(begin);
             let blank = match self.bytes[begin] {
-                b'/' if self.ahead("//") => self.comment_line(line),
-                b'/' if self.ahead("/*") => self.comment_block(line),
-                b'"' => self.string(line, begin + 1),
+                b'/' if self.ahead("//") => Some(self.comment_line(line)),
+                b'/' if self.ahead("/*") => Some(self.comment_block(line)),
+                b'"' => Some(self.string(line, begin + 1)),
                 b'r' | b'b' | b'c' if !self.after_word() => self.prefixed(line),
                 b'\'' => self.quote(),
                 _ => None,
@@ -65,7 +62,7 @@ impl Lexer<'_> {
         found.map_or(self.bytes.len(), |at| from + at)
     }
 
-    fn comment_line(&mut self, line: usize) -> Option<Range<usize>> {
+    fn comment_line(&mut self, line: usize) -> Range<usize> {
         let begin = self.at;
         let end = self.find(begin, "\n");
         let text = self.text(begin..end);
@@ -74,10 +71,10 @@ impl Lexer<'_> {
         let text = text.trim_start_matches(['/', '!']).trim_start().to_owned();
         self.source.comments.push((kind, Piece { at: begin, line, text, raw: false }));
         self.at = end;
-        Some(begin..end)
+        begin..end
     }
 
-    fn comment_block(&mut self, line: usize) -> Option<Range<usize>> {
+    fn comment_block(&mut self, line: usize) -> Range<usize> {
         let begin = self.at;
         let mut depth = 0;
         while self.at < self.bytes.len() {
@@ -100,10 +97,10 @@ impl Lexer<'_> {
             let text = text.trim_matches(['/', '*', '!', ' ']).to_owned();
             self.source.comments.push((kind, Piece { at: begin, line: line + nth, text, raw: false }));
         }
-        Some(begin..self.at)
+        begin..self.at
     }
 
-    fn string(&mut self, line: usize, begin: usize) -> Option<Range<usize>> {
+    fn string(&mut self, line: usize, begin: usize) -> Range<usize> {
         let mut end = begin;
         while end < self.bytes.len() && self.bytes[end] != b'"' {
             end += if self.bytes[end] == b'\\' { 2 } else { 1 };
@@ -111,11 +108,11 @@ impl Lexer<'_> {
         self.kept(line, begin..end.min(self.bytes.len()), 1, false)
     }
 
-    fn kept(&mut self, line: usize, range: Range<usize>, closing: usize, raw: bool) -> Option<Range<usize>> {
+    fn kept(&mut self, line: usize, range: Range<usize>, closing: usize, raw: bool) -> Range<usize> {
         let text = self.text(range.clone());
         self.source.strings.push(Piece { at: range.start, line, text, raw });
         self.at = (range.end + closing).min(self.bytes.len());
-        Some(range)
+        range
     }
 
     /// `r"…"`, `br#"…"#`, `b"…"`, `b'…'`, `c"…"`; an identifier or `r#ident` otherwise.
@@ -130,10 +127,10 @@ impl Lexer<'_> {
         if raw && quoted {
             let begin = at + hashes + 1;
             let end = self.find(begin, &format!("\"{}", "#".repeat(hashes)));
-            return self.kept(line, begin..end, 1 + hashes, true);
+            return Some(self.kept(line, begin..end, 1 + hashes, true));
         }
         if hashes == 0 && quoted {
-            return self.string(line, at + 1);
+            return Some(self.string(line, at + 1));
         }
         None
     }
@@ -154,10 +151,6 @@ impl Lexer<'_> {
         self.at = end + 1;
         Some(begin..end)
     }
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]

@@ -129,12 +129,11 @@ pub fn paths(source: &Source) -> Paths {
         }
         let visibility = before(1) == "in" && before(2) == "(";
         let in_use = in_uses.iter().any(|range| range.contains(&nth));
-        if written.len() > 1 && !matches!(before(1), "::" | ".") && !visibility && !in_use {
-            if let Some(path) = resolve(&written, &module, &paths.names) {
-                let from_here = matches!(written[0].as_str(), "crate" | "super" | "self");
-                let list = if from_here { &mut paths.written } else { &mut paths.through };
-                list.push((tokens[nth].0, path));
-            }
+        let is_path = written.len() > 1 && !matches!(before(1), "::" | ".") && !visibility && !in_use;
+        if let Some(path) = is_path.then(|| resolve(&written, &module, &paths.names)).flatten() {
+            let from_here = matches!(written[0].as_str(), "crate" | "super" | "self");
+            let list = if from_here { &mut paths.written } else { &mut paths.through };
+            list.push((tokens[nth].0, path));
         }
         nth = end + 1;
     }

@@ -10,11 +10,11 @@ use tradepost_host::{Marks, Metric, Place};
 use tradepost_marketplace::doors::ProcessEnvironment;
 use tradepost_provider::edge::wide::Field;
 use tradepost_provider::settings::{self, Function, Platform};
-use tradepost_provider::{Provider, caller, edge};
+use tradepost_provider::{Provider, caller, layer};
 
 /// Runs a function until its platform ends it.
 pub fn serve(function: Function, router: fn(&Provider) -> Router) -> ExitCode {
-    let marks = Marks { scheduled: caller::mark_scheduled, deadline: edge::layer::mark_deadline };
+    let marks = Marks { scheduled: caller::mark_scheduled, deadline: layer::mark_deadline };
     tradepost_host::main(function.name(), marks, &metrics(), |place| {
         let platform = match place {
             Place::Vercel => Platform::Vercel,

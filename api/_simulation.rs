@@ -29,7 +29,7 @@ use tradepost_marketplace::doors::{
 use tradepost_marketplace::endpoint::{self, Endpoint};
 use tradepost_marketplace::http_door::{Http as _, Network};
 use tradepost_provider::settings::{Function, Platform, Settings};
-use tradepost_provider::{caller, edge, flows};
+use tradepost_provider::{caller, flows, layer};
 
 /// Where the time is asked.
 const VARIABLE: &str = "TRADEPOST_SIMULATION_CLOCK";
@@ -124,6 +124,6 @@ fn main() -> ExitCode {
         eprintln!("simulation: name a function, such as billing");
         return ExitCode::from(2);
     };
-    let marks = Marks { scheduled: caller::mark_scheduled, deadline: edge::layer::mark_deadline };
+    let marks = Marks { scheduled: caller::mark_scheduled, deadline: layer::mark_deadline };
     tradepost_host::main(function.name(), marks, &[], |place| router(function, place))
 }

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tradepost_host::guarded;
-use tradepost_provider::edge::layer::wrap;
+use tradepost_provider::layer::wrap;
 
 use crate::world::provisioner::Mood;
 use crate::world::vercel::Call;

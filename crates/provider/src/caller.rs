@@ -21,11 +21,12 @@ use serde_json::value::RawValue;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Forbidden};
 
+use crate::deadline::Deadline;
 use crate::edge::body::{self, BODY_BYTES_MAX};
 use crate::edge::error::{ApiError, Code};
-use crate::edge::layer::{CallerKind, Field, note};
+use crate::edge::wide::{CallerKind, Field, note};
 use crate::idempotency::Identity;
-use crate::provider::{Deadline, Provider, RotatingSecret};
+use crate::provider::{Provider, RotatingSecret};
 use crate::signing::Scope;
 
 /// Which of Vercel's tokens a route takes (spec B, the Auth column).
@@ -62,7 +63,7 @@ impl VercelCall {
 
 /// The deadline that the edge gave the request.
 pub fn deadline_of(provider: &Provider, extensions: &Extensions) -> Deadline {
-    extensions.get::<Deadline>().copied().unwrap_or(Deadline(provider.lease.now()))
+    extensions.get::<Deadline>().copied().unwrap_or(Deadline::at(provider.lease.now()))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -208,7 +209,7 @@ const RUN_SECONDS_MIN: i64 = 15;
 
 /// A run that could do nothing must not look like one that had nothing to do.
 fn enough(now: Timestamp, deadline: Deadline) -> Result<Deadline, ApiError> {
-    if deadline.less(RUN_SECONDS_MIN).0 < now {
+    if deadline.less(RUN_SECONDS_MIN) < Deadline::at(now) {
         tracing::error!("the function's timeout is too short for scheduled work; give it 30 s or more");
         return Err(ApiError::unavailable("less than 15 s are left for a scheduled run"));
     }
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn a_run_needs_fifteen_seconds() {
         let now = Timestamp::UNIX_EPOCH;
-        let run = |seconds| enough(now, Deadline(now + SignedDuration::from_secs(seconds))).is_ok();
+        let run = |seconds| enough(now, Deadline::at(now + SignedDuration::from_secs(seconds))).is_ok();
         assert_eq!([-1, 0, 14, 15, 16, 900].map(run), [false, false, false, true, true, true]);
     }
 }

@@ -12,17 +12,18 @@
 //! from the resource's current credentials when it is repeated. So nothing has to be scrubbed after a
 //! rotation or a delete. Without an Idempotency-Key a request is not deduplicated.
 
-use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_marketplace::ids::InstallationId;
 use tradepost_store::{Key, Record, Stored, Write};
 
+use crate::answer::Answer;
+use crate::deadline::Deadline;
 use crate::edge::error::Code;
-use crate::edge::layer::{Field, note};
+use crate::edge::wide::{Field, note};
 use crate::edge::{ApiError, canonical};
-use crate::provider::{Deadline, Provider};
-use crate::state::{Origin, keys};
+use crate::provider::Provider;
+use crate::state::keys;
 
 /// How long a record is kept (decisions: 35 days).
 pub const RECORD_DAYS: i64 = 35;
@@ -30,48 +31,10 @@ pub const RECORD_DAYS: i64 = 35;
 pub const KEY_BYTES_MAX: usize = 256;
 /// How often a waiting caller looks again.
 const POLL: std::time::Duration = std::time::Duration::from_millis(100);
+/// When a caller that waited in vain should come back, in seconds.
+const PAUSE_SECONDS: u32 = 2;
 /// What a waiting caller keeps of its time for the answer.
 const WAIT_MARGIN_SECONDS: i64 = 2;
-
-/// An answer that can be given again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The body as JSON text; none for an empty one.
-    pub body: Option<String>,
-    /// Whether the body is problem details.
-    pub is_problem: bool,
-    /// Whether the secrets of this resource belong into the body.
-    pub secrets_of: Option<ResourceId>,
-}
-
-impl Answer {
-    /// An empty answer.
-    pub fn empty(status: StatusCode) -> Self {
-        Self { status: status.as_u16(), body: None, is_problem: false, secrets_of: None }
-    }
-
-    /// An answer with a JSON body.
-    pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
-        let body = serde_json::to_string(body).map_err(ApiError::internal)?;
-        Ok(Self { status: status.as_u16(), body: Some(body), is_problem: false, secrets_of: None })
-    }
-
-    /// A refusal, as its caller reads errors.
-    pub fn refusal(error: &ApiError, origin: Origin) -> Result<Self, ApiError> {
-        let is_problem = origin == Origin::Partner;
-        let body = if is_problem { error.problem() } else { error.envelope() };
-        Ok(Self { is_problem, ..Self::json(error.code.status(), &body)? })
-    }
-
-    /// The same answer, with the secrets of a resource to be added.
-    #[must_use]
-    pub fn with_secrets_of(mut self, resource: ResourceId) -> Self {
-        self.secrets_of = Some(resource);
-        self
-    }
-}
 
 /// What is remembered of a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,13 +94,13 @@ impl Identity {
         }
         let name = &keys::digest_of(&[key.as_bytes()])[..40];
         let seed = format!("{route}#{name}");
-        Ok(Self { key: Some(keys::within(installation, format!("K#{seed}"))), seed, digest })
+        Ok(Self { key: Some(keys::within(installation, format!("{}{seed}", keys::RECORDS))), seed, digest })
     }
 
     /// Of a call from a partner system.
     pub fn of_partner(key_id: &str, webhook_id: &str, body: &[u8]) -> Self {
         let name = &keys::digest_of(&[webhook_id.as_bytes()])[..40];
-        let key = Key { pk: format!("K#{key_id}#{name}"), sk: "K".to_owned() };
+        let key = Key { pk: format!("{}{key_id}#{name}", keys::RECORDS), sk: keys::PARTNER_RECORD.to_owned() };
         Self { key: Some(key), seed: format!("partner#{key_id}#{name}"), digest: canonical::digest(body) }
     }
 
@@ -193,8 +156,8 @@ pub async fn look_up(provider: &Provider, identity: &Identity) -> Result<Known, 
 /// Waits a moment for somebody else who works on the same request; 409 with Retry-After once the deadline is
 /// near.
 pub async fn pause(provider: &Provider, deadline: Deadline) -> Result<(), ApiError> {
-    if provider.lease.now() >= deadline.less(WAIT_MARGIN_SECONDS).0 {
-        return Err(ApiError::busy(2));
+    if deadline.less(WAIT_MARGIN_SECONDS).is_over(&provider.lease) {
+        return Err(ApiError::busy(PAUSE_SECONDS));
     }
     provider.sleeper.sleep(POLL).await;
     Ok(())
@@ -203,6 +166,7 @@ pub async fn pause(provider: &Provider, deadline: Deadline) -> Result<(), ApiErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::StatusCode;
 
     #[test]
     fn a_key_is_limited_to_the_byte_and_one_that_did_not_come_is_none() {
@@ -226,17 +190,5 @@ mod tests {
         let record = identity.finished(&Answer::empty(StatusCode::OK), at).unwrap();
         assert_eq!(record.expires_at(), Some("2027-02-05T00:00:00Z".parse().unwrap()));
         assert_eq!(Some(record.key()), identity.key);
-    }
-
-    #[test]
-    fn a_refusal_is_remembered_as_its_caller_reads_errors() {
-        let error = ApiError::conflict("no");
-        let of = |origin| {
-            let answer = Answer::refusal(&error, origin).unwrap();
-            let body: serde_json::Value = serde_json::from_str(answer.body.as_deref().unwrap()).unwrap();
-            (answer.status, answer.is_problem, body["error"]["code"] == "conflict", body["code"] == "conflict")
-        };
-        assert_eq!(of(Origin::Vercel), (409, false, true, false));
-        assert_eq!(of(Origin::Partner), (409, true, false, true));
     }
 }

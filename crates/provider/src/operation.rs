@@ -16,25 +16,35 @@
 //! - Two commands: the second finds a live operation and gets 409 with Retry-After. Two callers of the same
 //!   request: the second waits for the first one's answer.
 
+mod apply;
+mod rotate;
+
+pub use apply::{GRACE_SECONDS, resource_body};
+pub(crate) use rotate::Rotate;
+
+use async_trait::async_trait;
 use jiff::SignedDuration;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_store::{Key, Record, Stored, Write};
 
+use crate::answer::Answer;
+use crate::command::{Committed, Waiting};
+use crate::commit::{Attempt, Tried, committed, until_won};
+use crate::deadline::Deadline;
 use crate::edge::ApiError;
 use crate::edge::error::Code;
-use crate::edge::layer::{Field, note};
-use crate::flows::{RACES_MAX, committed};
-use crate::idempotency::{self, Answer, Identity, Known, Remembered};
-use crate::outbox::{self, Hold};
-use crate::provider::{Deadline, Provider};
+use crate::edge::wide::{Field, note};
+use crate::effects;
+use crate::idempotency::{self, Identity, Known, Remembered};
+use crate::provider::Provider;
 use crate::provisioner::{Done, Kind, Order, ProvisionerError};
-use crate::state::{Credentials, Installation, Intent, Operation, Resource, ResourceState, keys};
+use crate::state::{Credentials, Installation, Intent, Operation, Resource, keys};
 
-mod apply;
-
-pub use apply::{GRACE_SECONDS, plan_starts, resource_body, unknown_plan};
-pub(crate) use apply::{change_plan, end as end_resource, plan_begins, seal_credentials};
-
+/// When to come back to a resource that has a command in progress, in seconds.
+const OPERATION_SECONDS: u32 = 5;
+/// When to come back after another command overtook this one: at the provisioner, or here.
+const OVERTAKEN_THERE_SECONDS: u32 = 2;
+const OVERTAKEN_SECONDS: u32 = 1;
 /// How long a command holds its resource, in lease time (formats: "Leases").
 pub const OPERATION_LEASE_SECONDS: i64 = 120;
 /// How long a create waits for its caller's repeat before it is taken back, in business time.
@@ -43,7 +53,7 @@ pub const CREATE_GIVEN_UP_SECONDS: i64 = 900;
 const COMMIT_SECONDS: i64 = 4;
 
 /// A command, before it has its operation.
-pub struct Command<'a> {
+pub struct Target<'a> {
     /// What the request is recognised by.
     pub identity: &'a Identity,
     /// On which installation's resource.
@@ -69,11 +79,11 @@ pub enum Planned {
 }
 
 /// Runs a command to its answer.
-pub async fn run(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Answer, ApiError> {
-    note(Field::ResourceId, command.resource);
-    match reserve(provider, command, plan).await? {
+pub async fn run(provider: &Provider, target: &Target<'_>, plan: &dyn Plan) -> Result<Answer, ApiError> {
+    note(Field::ResourceId, target.resource);
+    match reserve(provider, target, plan).await? {
         Reserved::Answer(answer) => Ok(answer),
-        Reserved::Operation(resource) => execute(provider, *resource, command.deadline).await,
+        Reserved::Operation(resource) => execute(provider, *resource, target.deadline).await,
     }
 }
 
@@ -83,32 +93,44 @@ enum Reserved {
 }
 
 /// Takes the resource's operation, or finds the answer.
-async fn reserve(provider: &Provider, command: &Command<'_>, plan: &dyn Plan) -> Result<Reserved, ApiError> {
-    let id = keys::derive_operation(command.installation, "", &command.identity.seed);
-    let key = Resource::key_of(command.installation, command.resource);
-    for _ in 0..RACES_MAX {
-        let Seen { resource, record } = match look(provider, command, &key, &id).await? {
-            Look::Answer(answer) => return Ok(Reserved::Answer(answer)),
+async fn reserve(provider: &Provider, target: &Target<'_>, plan: &dyn Plan) -> Result<Reserved, ApiError> {
+    let id = keys::derive_operation(target.installation, "", &target.identity.seed);
+    let key = Resource::key_of(target.installation, target.resource);
+    until_won(provider, target.deadline, &mut Reserve { target, plan, id, key }).await
+}
+
+struct Reserve<'a> {
+    target: &'a Target<'a>,
+    plan: &'a dyn Plan,
+    id: String,
+    key: Key,
+}
+
+#[async_trait]
+impl Attempt for Reserve<'_> {
+    type Output = Reserved;
+
+    async fn attempt(&mut self, provider: &Provider) -> Result<Tried<Reserved>, ApiError> {
+        let Self { target, plan, id, key } = self;
+        let Seen { resource, record } = match look(provider, target, key, id).await? {
+            Look::Answer(answer) => return Ok(Tried::Through(Reserved::Answer(answer))),
             Look::Seen(seen) => *seen,
         };
         match resource.as_ref().and_then(|resource| Some((resource, resource.operation.as_ref()?))) {
-            Some((_, operation)) if operation.lease_until > provider.lease.now() => return Err(ApiError::busy(5)),
-            Some((resource, operation)) if operation.id == id && !operation.given_up => {
-                if let Some(taken) = take_over(provider, resource, false).await? {
-                    return Ok(Reserved::Operation(Box::new(taken)));
-                }
+            Some((_, operation)) if operation.lease_until > provider.lease.now() => {
+                Err(ApiError::busy(OPERATION_SECONDS))
+            }
+            Some((resource, operation)) if operation.id == *id && !operation.given_up => {
+                let taken = take_over(provider, resource, false).await?;
+                Ok(Tried::or_lost(taken.map(|taken| Reserved::Operation(Box::new(taken)))))
             }
             Some(_) => {
-                finish_abandoned(provider, &key, command.deadline).await?;
+                finish_abandoned(provider, key, target.deadline).await?;
+                Ok(Tried::Step)
             }
-            None => {
-                if let Some(reserved) = first_reservation(provider, command, plan, record, resource, &id).await? {
-                    return Ok(reserved);
-                }
-            }
+            None => Ok(Tried::or_lost(first_reservation(provider, target, *plan, record, resource, id).await?)),
         }
     }
-    Err(ApiError::busy(1).because("lost every race for the resource's operation"))
 }
 
 /// What is there when a command comes.
@@ -125,12 +147,12 @@ struct Seen {
 }
 
 /// Looks, once nobody works on this very request: until then its answer, or the end of its lease, is waited for.
-async fn look(provider: &Provider, command: &Command<'_>, key: &Key, id: &str) -> Result<Look, ApiError> {
+async fn look(provider: &Provider, target: &Target<'_>, key: &Key, id: &str) -> Result<Look, ApiError> {
     loop {
         // The state first, then the record: they are written together, so new state means that the answer of
         // whoever made it is there.
         let resource = provider.store.get::<Resource>(key).await?;
-        let record = match idempotency::look_up(provider, command.identity).await? {
+        let record = match idempotency::look_up(provider, target.identity).await? {
             Known::Answered(answer) => return Ok(Look::Answer(answer)),
             Known::Running(record) => Some(record),
             Known::No => None,
@@ -139,20 +161,20 @@ async fn look(provider: &Provider, command: &Command<'_>, key: &Key, id: &str) -
         if operation.is_none_or(|at_work| at_work.id != id || at_work.lease_until <= provider.lease.now()) {
             return Ok(Look::Seen(Box::new(Seen { resource, record })));
         }
-        idempotency::pause(provider, command.deadline).await?;
+        idempotency::pause(provider, target.deadline).await?;
     }
 }
 
 /// One try at the transaction that takes a free resource. `None`: it lost a race.
 async fn first_reservation(
     provider: &Provider,
-    command: &Command<'_>,
+    target: &Target<'_>,
     plan: &dyn Plan,
     record: Option<Stored<Remembered>>,
     stored: Option<Stored<Resource>>,
     id: &str,
 ) -> Result<Option<Reserved>, ApiError> {
-    let key = Installation::key_of(command.installation);
+    let key = Installation::key_of(target.installation);
     let Some(mut installation) = provider.store.get::<Installation>(&key).await? else {
         return Err(ApiError::not_found("installation"));
     };
@@ -161,7 +183,7 @@ async fn first_reservation(
         Planned::Go(resource, intent) => (*resource, intent),
         Planned::Answer(answer) => {
             let now = provider.clock.now();
-            let writes: Vec<Write> = match (&record, command.identity.finished(&answer, now)) {
+            let writes: Vec<Write> = match (&record, target.identity.finished(&answer, now)) {
                 (Some(record), Some(finished)) => vec![Write::replace(&finished, record.version)?],
                 (None, Some(finished)) => vec![Write::create(&finished)?],
                 (_, None) => Vec::new(),
@@ -175,7 +197,7 @@ async fn first_reservation(
     resource.fence += 1;
     resource.operation = Some(Operation {
         secrets_version: if matches!(intent.kind, Kind::Create | Kind::Rotate) { held + 1 } else { held },
-        answers: command.identity.key.as_ref().map(|key| (key.pk.clone(), key.sk.clone())),
+        answers: target.identity.key.clone(),
         ..operation(provider, id, resource.fence, intent)
     });
     let version = stored.as_ref().map(|resource| resource.version);
@@ -186,10 +208,10 @@ async fn first_reservation(
         installation.item.resources_kept += 1;
         vec![Write::create(&resource)?, Write::replace(&installation.item, installation.version)?]
     };
-    match (&record, &command.identity.key) {
+    match (&record, &target.identity.key) {
         (Some(record), _) => writes.push(Write::check(record.item.key(), record.version)),
         (None, Some(_)) => {
-            let running = command.identity.running(id, provider.clock.now());
+            let running = target.identity.running(id, provider.clock.now());
             writes.extend(running.map(|record| Write::create(&record)).transpose()?);
         }
         (None, None) => {}
@@ -315,7 +337,9 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
             error.fields = fields;
             finish(provider, resource, &operation, Err(error), deadline).await
         }
-        Err(ProvisionerError::StaleFence) => Err(ApiError::busy(2).because("overtaken at the provisioner")),
+        Err(ProvisionerError::StaleFence) => {
+            Err(ApiError::busy(OVERTAKEN_THERE_SECONDS).because("overtaken at the provisioner"))
+        }
         Err(ProvisionerError::Unavailable(cause)) => {
             release(provider, &resource).await?;
             Err(ApiError::unavailable(cause))
@@ -345,48 +369,44 @@ fn order(resource: &Resource, operation: &Operation) -> Result<Order, ApiError> 
 /// Commits the end of an operation: state, effects and answer, on its fence.
 async fn finish(
     provider: &Provider,
-    mut resource: Stored<Resource>,
+    resource: Stored<Resource>,
     operation: &Operation,
     result: Result<&Done, ApiError>,
     deadline: Deadline,
 ) -> Result<Answer, ApiError> {
-    for _ in 0..RACES_MAX {
-        let applied = match &result {
-            Ok(done) => apply::done(provider, &resource, operation, done).await?,
-            Err(error) => apply::refused(provider, &resource, operation, error).await?,
+    let committed = until_won(provider, deadline, &mut Finish { resource, operation, result }).await?;
+    effects::deliver_all(provider, committed.holds, deadline).await;
+    Ok(committed.answer)
+}
+
+struct Finish<'a> {
+    resource: Stored<Resource>,
+    operation: &'a Operation,
+    result: Result<&'a Done, ApiError>,
+}
+
+#[async_trait]
+impl Attempt for Finish<'_> {
+    type Output = Committed;
+
+    async fn attempt(&mut self, provider: &Provider) -> Result<Tried<Committed>, ApiError> {
+        let Self { resource, operation, result } = self;
+        let change = match result {
+            Ok(done) => apply::done(provider, resource, operation, done).await?,
+            Err(error) => apply::refused(provider, resource, operation, error).await?,
         };
-        let mut writes = applied.writes;
-        let owed = outbox::enqueue(provider, &resource.installation, applied.owed).await?;
-        writes.extend(owed.writes);
-        let answer = apply::answer_with(applied.answer, &owed.ids)?;
-        if let Some((pk, sk)) = &operation.answers {
-            let key = Key { pk: pk.clone(), sk: sk.clone() };
-            if let Some(mut record) = provider.store.get::<Remembered>(&key).await? {
-                record.item.answer = Some(answer.clone());
-                writes.push(Write::replace(&record.item, record.version)?);
-            }
-        }
-        if committed(provider, writes).await? {
-            let holds: Vec<Hold> = owed.holds;
-            outbox::deliver_all(provider, holds, deadline).await;
-            return Ok(answer);
+        let waiting = Waiting(operation.answers.as_ref());
+        if let Some(committed) = change.commit(provider, &resource.installation, &waiting).await? {
+            return Ok(Tried::Through(committed));
         }
         let key = Resource::key_of(&resource.installation, &resource.id);
         let Some(again) = provider.store.get::<Resource>(&key).await? else {
-            return Err(ApiError::busy(1).because("the resource went while its operation ran"));
+            return Err(ApiError::busy(OVERTAKEN_SECONDS).because("the resource went while its operation ran"));
         };
         if again.operation.as_ref().is_none_or(|now| now.fence != operation.fence) {
-            return Err(ApiError::busy(1).because("the operation was overtaken"));
+            return Err(ApiError::busy(OVERTAKEN_SECONDS).because("the operation was overtaken"));
         }
-        resource = again;
-    }
-    Err(ApiError::busy(1).because("lost every race for the commit"))
-}
-
-/// Whether a resource can be changed: it is there, live, and not being deleted.
-pub fn must_be_live(resource: Option<&Resource>) -> Result<&Resource, ApiError> {
-    match resource {
-        Some(resource) if resource.state == ResourceState::Live && !resource.void => Ok(resource),
-        _ => Err(ApiError::not_found("resource")),
+        *resource = again;
+        Ok(Tried::Lost)
     }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tradepost_marketplace::client::Client;
 use tradepost_marketplace::doors::{BusinessClock, Entropy, LeaseClock, Sleeper};
@@ -19,24 +18,12 @@ use tradepost_marketplace::ids::ClientId;
 use tradepost_marketplace::oidc::Verifier;
 use tradepost_store::Store;
 
-use crate::catalog::Catalog;
 use crate::edge::{ApiError, measured};
+use crate::function::{Concern, Function};
 use crate::provisioner::Provisioner;
-use crate::settings::{Concern, Function};
 use crate::signing::PartnerKeys;
 use crate::state::vault::Vault;
-
-/// When a request must have been answered, in lease time.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub Timestamp);
-
-impl Deadline {
-    /// The same deadline, earlier by `seconds`: what is kept back for the commit and the response.
-    #[must_use]
-    pub fn less(self, seconds: i64) -> Self {
-        Self(self.0.saturating_sub(SignedDuration::from_secs(seconds)).unwrap_or(self.0))
-    }
-}
+use tradepost_pricing::catalog::Catalog;
 
 /// What every function has.
 #[derive(Clone)]

@@ -13,16 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tradepost_marketplace::doors::{BusinessClock, LeaseClock};
 use tradepost_marketplace::http_door::{HttpDoor, HttpError};
 use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
-use tradepost_marketplace::wire::{Exposed, Notification, ResourceStatus, Secret};
+use tradepost_marketplace::wire::{Notification, ResourceStatus, Secret};
 
-use crate::edge::error::FieldError;
-use crate::edge::said;
-use crate::provider::Deadline;
+use crate::deadline::Deadline;
+use crate::edge::said::{self, FieldError};
 use crate::signing::{self, SigningSecret};
 
 /// The longest a provisioner may take for one operation.
@@ -171,7 +169,7 @@ impl Provisioner {
             .header("webhook-signature", signature)
             .body(Bytes::from(body))
             .map_err(|error| unavailable(error.to_string()))?;
-        let left = deadline.0.duration_since(self.lease.now());
+        let left = deadline.left(&self.lease);
         let timeout = Duration::try_from(left).unwrap_or(Duration::ZERO).min(TIMEOUT);
         if timeout.is_zero() {
             return Err(unavailable("the deadline has passed".to_owned()));
@@ -227,16 +225,6 @@ fn cut(text: String, chars_max: usize) -> String {
         Some((end, _)) => text[..end].to_owned(),
         None => text,
     }
-}
-
-/// Secrets as the one JSON text that is sealed.
-pub fn secrets_to_text(secrets: &[Secret]) -> Result<SecretString, serde_json::Error> {
-    Ok(SecretString::from(serde_json::to_string(&Exposed(secrets))?))
-}
-
-/// The secrets in a sealed text.
-pub fn secrets_from_text(text: &SecretString) -> Result<Vec<Secret>, serde_json::Error> {
-    serde_json::from_str(text.expose_secret())
 }
 
 #[cfg(test)]

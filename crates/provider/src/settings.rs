@@ -1,11 +1,10 @@
 //! Configuration: read once from the environment, checked whole at start, every problem told at once.
 //!
-//! [`function`] says which function has which concern, [`variable`] which variables a concern has; both are data,
+//! [`crate::function`] says which function has which concern, [`variable`] which variables a concern has; both are data,
 //! and the documentation, `tradepost config` and the start go by them. [`Settings::read`] gives a function the
 //! typed settings of its concerns and nothing of the others: there is no placeholder that could be used by mistake.
 //! What fails: [`Problems`], one line each. Nobody is called; that comes with the first request.
 
-pub mod function;
 mod problem;
 mod read;
 pub mod variable;
@@ -25,17 +24,17 @@ use tradepost_marketplace::oidc::Verifier;
 use tradepost_store::seal::KeyRing;
 use tradepost_store::{DynamoBackend, Store, StoreSettings};
 
-pub use function::{Concern, Function};
+pub use crate::function::{Concern, Function};
 pub use problem::{Fault, Problem, Problems};
 pub use read::DEADLINE_SECONDS;
 use read::Reader;
 pub use variable::{Presence, VARIABLES, Variable};
 
-use crate::catalog::{Catalog, Plan, PlanType, Scope};
 use crate::provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
 use crate::provisioner::Provisioner;
 use crate::signing::{PartnerKeys, SigningSecret};
 use crate::state::vault::Vault;
+use tradepost_pricing::catalog::{Catalog, Plan, PlanType, Scope};
 
 /// What our calls say they are.
 pub const USER_AGENT: &str = concat!("Tradepost/", env!("CARGO_PKG_VERSION"));

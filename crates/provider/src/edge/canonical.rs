@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::state::keys;
+use crate::digest::digest_of;
 
 /// How deep a body is looked into.
 const DEPTH_MAX: usize = 32;
@@ -19,8 +19,8 @@ const DEPTH_MAX: usize = 32;
 pub fn digest(body: &[u8]) -> String {
     let canonical = serde_json::from_slice::<&RawValue>(body).ok().and_then(|raw| canonical(raw, DEPTH_MAX));
     match canonical {
-        Some(text) => keys::digest_of(&[b"json", text.as_bytes()]),
-        None => keys::digest_of(&[b"bytes", body]),
+        Some(text) => digest_of(&[b"json", text.as_bytes()]),
+        None => digest_of(&[b"bytes", body]),
     }
 }
 

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tradepost_marketplace::client::ClientError;
 use tradepost_store::{CommitError, StoreError};
 
-use super::layer::{Field, note};
-use super::said::Unfit;
+use super::said::{FieldError, Unfit};
+use super::wide::{Field, note};
 
 /// Every code an error of ours can carry. Contract: `docs/errors.md` lists each, a test compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -98,15 +98,6 @@ impl Code {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
-}
-
-/// One field of the request that is wrong, by its metadata name (spec B, "Error response").
-#[derive(Debug, Clone, Serialize)]
-pub struct FieldError {
-    /// The metadata field.
-    pub key: String,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 /// What a flow answers when it cannot do what was asked.

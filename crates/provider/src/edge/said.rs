@@ -3,9 +3,11 @@
 //! Used where it comes in (events, reports, the provisioner's answers): what passes here can be stored, and told to
 //! Vercel. What fails: [`Unfit`], whose message names the limit and never a value.
 
-use tradepost_marketplace::wire::{Notification, ResourceStatus, Secret};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use tradepost_marketplace::wire::{Exposed, Metadata, Notification, ResourceStatus, Secret};
 
-use crate::provisioner::secrets_to_text;
+use super::error::ApiError;
 
 /// The most secrets a resource has.
 pub const SECRETS_MAX: usize = 50;
@@ -15,6 +17,19 @@ pub const SECRETS_BYTES_MAX: usize = 64 * 1024;
 pub const MESSAGE_CHARS_MAX: usize = 1_000;
 /// The longest link of a notification, in bytes.
 pub const LINK_BYTES_MAX: usize = 2_048;
+/// The longest name of a resource, in characters.
+pub const NAME_CHARS_MAX: usize = 128;
+/// The largest metadata of a resource, as JSON text.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+/// One field of the request that is wrong, by its metadata name (spec B, "Error response").
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldError {
+    /// The metadata field.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+}
 
 /// Why something said is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,10 +67,37 @@ pub fn secrets(said: Option<&[Secret]>) -> Result<(), Unfit> {
         return Err(Unfit(format!("at most {SECRETS_MAX} secrets")));
     }
     let text = secrets_to_text(secrets).map_err(|_| Unfit("the secrets cannot be written".to_owned()))?;
-    if secrecy::ExposeSecret::expose_secret(&text).len() > SECRETS_BYTES_MAX {
+    if text.expose_secret().len() > SECRETS_BYTES_MAX {
         return Err(Unfit(format!("secrets have at most {SECRETS_BYTES_MAX} bytes together")));
     }
     Ok(())
+}
+
+/// Checks a name as customers give it.
+pub fn name(name: &str) -> Result<(), ApiError> {
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        return Err(ApiError::invalid(format!("name must have 1 to {NAME_CHARS_MAX} characters")));
+    }
+    Ok(())
+}
+
+/// The metadata as the text that is kept.
+pub fn metadata_text(metadata: &Metadata) -> Result<String, ApiError> {
+    let text = serde_json::to_string(metadata).map_err(ApiError::internal)?;
+    if text.len() > METADATA_BYTES_MAX {
+        return Err(ApiError::invalid(format!("metadata is larger than {METADATA_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// Secrets as the one JSON text that is sealed.
+pub fn secrets_to_text(secrets: &[Secret]) -> Result<SecretString, serde_json::Error> {
+    Ok(SecretString::from(serde_json::to_string(&Exposed(secrets))?))
+}
+
+/// The secrets in a sealed text.
+pub fn secrets_from_text(text: &SecretString) -> Result<Vec<Secret>, serde_json::Error> {
+    serde_json::from_str(text.expose_secret())
 }
 
 #[cfg(test)]

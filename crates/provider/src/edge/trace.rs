@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{Extensions, HeaderMap};
 use tradepost_marketplace::trace_context::{SpanId, TRACEPARENT, TraceContext, TraceId};
 
-use crate::state::keys;
+use crate::digest::digest_of;
 
 /// The trace of one request.
-pub(super) struct Trace {
+pub(crate) struct Trace {
     context: TraceContext,
     /// The request's own span, where it is kept.
     span: Option<SpanId>,
@@ -20,16 +20,16 @@ pub(super) struct Trace {
 }
 
 /// A call out.
-pub(super) struct Call {
+pub(crate) struct Call {
     /// Its span, where it is kept.
-    pub(super) span: Option<SpanId>,
+    pub(crate) span: Option<SpanId>,
     /// Its `traceparent`.
-    pub(super) header: String,
+    pub(crate) header: String,
 }
 
 impl Trace {
     /// The trace of a request whose id is `request_id`: 16 hexadecimal digits, and its span's id as well.
-    pub(super) fn of(extensions: &Extensions, headers: &HeaderMap, request_id: &str) -> Option<Self> {
+    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, request_id: &str) -> Option<Self> {
         let calls = AtomicU64::new(0);
         if let Some(context) = extensions.get::<TraceContext>() {
             let span = SpanId::parse(request_id)?;
@@ -41,25 +41,25 @@ impl Trace {
     }
 
     /// Which trace.
-    pub(super) const fn id(&self) -> TraceId {
+    pub(crate) const fn id(&self) -> TraceId {
         self.context.trace
     }
 
     /// The caller's span.
-    pub(super) const fn parent(&self) -> Option<SpanId> {
+    pub(crate) const fn parent(&self) -> Option<SpanId> {
         self.context.parent
     }
 
     /// Whether its spans are kept: a host keeps traces, and this one.
-    pub(super) const fn is_kept(&self) -> bool {
+    pub(crate) const fn is_kept(&self) -> bool {
         self.span.is_some() && self.context.sampled
     }
 
     /// The next call: its id follows from the request's.
-    pub(super) fn call(&self) -> Call {
+    pub(crate) fn call(&self) -> Call {
         let span = self.span.and_then(|span| {
             let number = self.calls.fetch_add(1, Ordering::Relaxed);
-            let digest = keys::digest_of(&[b"call", &span.0, &number.to_be_bytes()]);
+            let digest = digest_of(&[b"call", &span.0, &number.to_be_bytes()]);
             SpanId::parse(&digest[..16])
         });
         let by = span.or(self.span).or(self.context.parent);

@@ -253,7 +253,7 @@ impl Values {
 
 /// The wide event of one request, while it is being served.
 #[derive(Clone)]
-pub(super) struct Wide(Arc<Inner>);
+pub(crate) struct Wide(Arc<Inner>);
 
 struct Inner {
     trace: Option<Trace>,
@@ -266,7 +266,7 @@ tokio::task_local! {
 
 impl Wide {
     /// An event that says nothing yet, but that nothing was called.
-    pub(super) fn new(trace: Option<Trace>) -> Self {
+    pub(crate) fn new(trace: Option<Trace>) -> Self {
         let values = Mutex::new(Values([const { None }; Field::ALL.len()]));
         let wide = Self(Arc::new(Inner { trace, values }));
         for field in [Field::StoreCalls, Field::VercelCalls, Field::ProvisionerCalls] {
@@ -276,16 +276,16 @@ impl Wide {
     }
 
     /// Runs what serves the request, so that [`note`] finds its event.
-    pub(super) async fn scope<F: Future>(&self, serving: F) -> F::Output {
+    pub(crate) async fn scope<F: Future>(&self, serving: F) -> F::Output {
         WIDE.scope(self.clone(), serving).await
     }
 
-    pub(super) fn note(&self, field: Field, value: impl Into<Noted>) {
+    pub(crate) fn note(&self, field: Field, value: impl Into<Noted>) {
         self.values().0[field as usize] = Some(value.into());
     }
 
     /// Writes the line.
-    pub(super) fn emit(&self) {
+    pub(crate) fn emit(&self) {
         emit(&self.values());
     }
 
@@ -309,7 +309,7 @@ pub fn count(field: Field, more: u32) {
 }
 
 /// The next call out of the request being served, if the request belongs to a trace.
-pub(super) fn call() -> Option<Call> {
+pub(crate) fn call() -> Option<Call> {
     WIDE.try_with(|wide| wide.0.trace.as_ref().map(Trace::call)).ok().flatten()
 }
 

@@ -8,11 +8,14 @@ use axum::routing::get;
 use serde::Serialize;
 
 use crate::caller;
+use crate::deadline::Deadline;
+use crate::delivery::Sweep;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, Field, count, note};
+use crate::edge::wide::{Field, count, note};
+use crate::effects;
+use crate::layer;
 use crate::operation::finish_abandoned;
-use crate::outbox::{self, Sweep};
-use crate::provider::{Deadline, Provider};
+use crate::provider::Provider;
 use crate::state::resource::OPERATIONS;
 
 /// What a sweep of the lanes leaves to the operations.
@@ -41,7 +44,7 @@ async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Jso
     let deadline = caller::scheduler(&provider, &request)?;
     // Lanes first: a provisioner that hangs must not keep invoices and secrets from Vercel.
     // A part of the time is kept for operations: they would wait for ever behind lanes that are slow.
-    let lanes = outbox::sweep(&provider, deadline.less(OPERATIONS_SECONDS)).await?;
+    let lanes = effects::sweep(&provider, deadline.less(OPERATIONS_SECONDS)).await?;
     note(Field::SweepLanesDue, lanes.due);
     note(Field::SweepLanesBusy, lanes.busy);
     note(Field::SweepLanesFailed, lanes.failed);
@@ -58,7 +61,7 @@ async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Jso
 async fn operations(provider: &Provider, deadline: Deadline) -> Result<Report, ApiError> {
     let mut report = Report::default();
     for key in provider.store.due(OPERATIONS, provider.clock.now(), OPERATIONS_MAX).await? {
-        if provider.lease.now() >= deadline.less(5).0 {
+        if deadline.less(OPERATIONS_SECONDS).is_over(&provider.lease) {
             break;
         }
         match finish_abandoned(provider, &key, deadline).await {

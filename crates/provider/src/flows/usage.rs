@@ -7,33 +7,37 @@
 //! installation is what was read (so that no period closed in between). On a conflict it reads again.
 //!
 //! A reading that cannot count is refused alone, with its reason; the rest of the batch counts. Limits: a
-//! body of [`BATCH_BYTES_MAX`] (413), and what [`crate::metering`] says (422).
+//! body of [`BATCH_BYTES_MAX`] (413), and what [`tradepost_pricing::metering`] says (422).
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
 use serde::Deserialize;
+use tradepost_pricing::metering::{
+    self, Aggregate, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, READING_AHEAD_MAX, Reading, TotalKey,
+};
 use tradepost_store::{Stored, Write};
 
+use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
-use crate::edge::answer::respond;
+use crate::command::{self, Call, Change, Command, Judged};
 use crate::edge::canonical;
 use crate::edge::error::{ApiError, Code, Problem};
-use crate::edge::layer::{self, Field, note};
-use crate::flows::invoices::{archive, late};
-use crate::flows::{RACES_MAX, committed, slice};
-use crate::idempotency::{self, Answer, Known};
-use crate::metering::{
-    self, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, READING_AHEAD_MAX, Reading, TotalKey,
-};
+use crate::edge::wide::{Field, note};
+use crate::invoice::late;
+use crate::layer;
 use crate::provider::Provider;
 use crate::signing::Scope;
+use crate::slice::{self, Slice, archive};
 use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch};
 
+/// When to come back with readings of a period that is being closed, in seconds.
+const CLOSING_SECONDS: u32 = 2;
 /// The largest batch: it is kept as one item (400 KB in DynamoDB).
 pub const BATCH_BYTES_MAX: usize = 350 * 1024;
 /// The most refused readings that an answer names: it is kept in the batch's item. `refusedCount` has all.
@@ -63,82 +67,118 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
         let text = format!("batchId must have 1 to {BATCH_ID_BYTES_MAX} printable ASCII characters, without #");
         return Err(ApiError::invalid(text).into());
     }
-    for _ in 0..RACES_MAX {
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, &call.installation, answer).await?);
-        }
-        if let Some(answer) = take(&provider, &call, &batch).await? {
-            return Ok(respond(&provider, &call.installation, answer).await?);
-        }
-    }
-    Err(ApiError::busy(1).into())
+    let digest = canonical::digest(call.data.get().as_bytes());
+    Ok(command::answer(&provider, Call::of_partner(&call), &Take { call: &call, batch, digest }).await?)
 }
 
-/// One try. `None`: something moved, read again.
-async fn take(provider: &Provider, call: &PartnerCall, batch: &Batch) -> Result<Option<Answer>, ApiError> {
-    let now = provider.clock.now();
-    let digest = canonical::digest(call.data.get().as_bytes());
-    let key = UsageBatch::key_of(&call.installation, &batch.batch_id);
-    if let Some(known) = provider.store.get::<UsageBatch>(&key).await? {
-        if known.digest != digest {
-            return Err(ApiError::new(Code::IdempotencyKeyReused, "this batchId was used with other readings"));
+/// Takes a batch.
+struct Take<'a> {
+    call: &'a PartnerCall,
+    batch: Batch,
+    digest: String,
+}
+
+/// What is there when a batch comes.
+enum Found {
+    /// The journal entry of the same batch: it was taken.
+    Taken(Box<UsageBatch>),
+    /// The installation's slice; none if there is no such installation.
+    Slice(Option<Box<Slice>>),
+}
+
+#[async_trait]
+impl Command for Take<'_> {
+    type State = Found;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        let key = UsageBatch::key_of(&self.call.installation, &self.batch.batch_id);
+        if let Some(taken) = provider.store.get::<UsageBatch>(&key).await? {
+            return Ok(Found::Taken(Box::new(taken.item)));
         }
-        note(Field::RequestRepeated, true);
-        let answer = Answer { body: Some(known.answer.clone()), ..Answer::empty(StatusCode::OK) };
-        let writes: Vec<Write> = call.identity.remember(&answer, now)?.into_iter().collect();
-        return Ok(committed(provider, writes).await?.then_some(answer));
+        Ok(Found::Slice(slice::read(provider, &self.call.installation).await?.map(Box::new)))
     }
-    let Some(slice) = slice::read(provider, &call.installation).await? else {
-        return Err(ApiError::not_found("installation"));
-    };
-    if matches!(slice.installation.status, InstallationStatus::Settling | InstallationStatus::Finalized) {
-        return Err(ApiError::conflict("the installation's last period is closed: no invoice follows"));
+
+    async fn judge(&self, provider: &Provider, found: Self::State) -> Result<Judged, ApiError> {
+        match found {
+            Found::Taken(taken) => {
+                if taken.digest != self.digest {
+                    let text = "this batchId was used with other readings";
+                    return Err(ApiError::new(Code::IdempotencyKeyReused, text));
+                }
+                note(Field::RequestRepeated, true);
+                let answer = Answer { body: Some(taken.answer), ..Answer::empty(StatusCode::OK) };
+                Ok(Judged::Change(Change::answered(answer)))
+            }
+            Found::Slice(slice) => {
+                self.fold(provider, *slice.ok_or_else(|| ApiError::not_found("installation"))?).await
+            }
+        }
     }
-    let periods = known_periods(&slice.installation, now);
-    let assigned = metering::assign(batch.readings.clone(), now, &periods, &slice.metered(provider.catalog()?));
-    let assigned = assigned.map_err(|error| refused(&error))?;
-    let existing = existing(provider, &slice, &assigned).await?;
-    let figures = existing.iter().map(|(key, total)| (key.clone(), total.aggregate.clone())).collect();
-    let folded = metering::fold(&assigned, &figures).map_err(|error| refused(&error))?;
-    note(Field::ReadingsAccepted, assigned.accepted.len());
-    note(Field::ReadingsRefused, assigned.refused.len());
-    let installation = &slice.installation;
-    if installation.closing.is_some()
-        && folded.keys().any(|key| !key.closed && key.period_start == installation.period_start)
-    {
-        // In a moment the period is closed, and these are adjustments.
-        return Err(ApiError::busy(2));
-    }
-    let is_late = folded.keys().any(|key| key.closed);
-    if is_late && archive(provider, &slice).await? {
-        return Ok(None);
-    }
-    let mut installation = slice.installation.item.clone();
-    let mut writes = late::adjust(provider, &slice, &mut installation, &folded, &call.identity.seed).await?;
-    writes.push(if is_late {
-        Write::replace(&installation, slice.installation.version)?
-    } else {
-        Write::check(Installation::key_of(&call.installation), slice.installation.version)
-    });
-    for (key, aggregate) in folded {
-        let total = MeterTotal {
-            installation: call.installation.clone(),
-            period_start: key.period_start,
-            resource: key.resource.clone(),
-            segment: key.segment,
-            meter: key.meter.clone(),
-            closed: key.closed,
-            aggregate,
-        };
-        writes.push(match existing.get(&key) {
-            Some(stored) => Write::replace(&total, stored.version)?,
-            None => Write::create(&total)?,
+}
+
+impl Take<'_> {
+    /// Folds the readings into the totals.
+    async fn fold(&self, provider: &Provider, slice: Slice) -> Result<Judged, ApiError> {
+        let now = provider.clock.now();
+        let installation = &slice.installation;
+        if matches!(installation.status, InstallationStatus::Settling | InstallationStatus::Finalized) {
+            return Err(ApiError::conflict("the installation's last period is closed: no invoice follows"));
+        }
+        let periods = known_periods(installation, now);
+        let metered = slice.metered(provider.catalog()?);
+        let assigned = metering::assign(self.batch.readings.clone(), now, &periods, &metered);
+        let assigned = assigned.map_err(|error| refused(&error))?;
+        let existing = existing(provider, &slice, &assigned).await?;
+        let figures = existing.iter().map(|(key, total)| (key.clone(), total.aggregate.clone())).collect();
+        let folded = metering::fold(&assigned, &figures).map_err(|error| refused(&error))?;
+        note(Field::ReadingsAccepted, assigned.accepted.len());
+        note(Field::ReadingsRefused, assigned.refused.len());
+        let is_closing = |key: &TotalKey| !key.closed && key.period_start == installation.period_start;
+        if installation.closing.is_some() && folded.keys().any(is_closing) {
+            // In a moment the period is closed, and these are adjustments.
+            return Err(ApiError::busy(CLOSING_SECONDS));
+        }
+        let is_late = folded.keys().any(|key| key.closed);
+        if is_late && archive(provider, &slice).await? {
+            return Ok(Judged::Again);
+        }
+        let mut changed = installation.item.clone();
+        let mut writes = late::adjust(provider, &slice, &mut changed, &folded, &self.call.identity.seed).await?;
+        writes.push(if is_late {
+            Write::replace(&changed, installation.version)?
+        } else {
+            Write::check(Installation::key_of(&self.call.installation), installation.version)
         });
+        writes.extend(self.totals(folded, &existing)?);
+        let (record, answer) = journal(self.call, &self.batch, &assigned, self.digest.clone(), now)?;
+        writes.push(Write::create(&record)?);
+        Ok(Judged::Change(Change::answered(answer).writing(writes)))
     }
-    let (record, answer) = journal(call, batch, &assigned, digest, now)?;
-    writes.push(Write::create(&record)?);
-    writes.extend(call.identity.remember(&answer, now)?);
-    Ok(committed(provider, writes).await?.then_some(answer))
+
+    /// The writes of the totals as they are now.
+    fn totals(
+        &self,
+        folded: BTreeMap<TotalKey, Aggregate>,
+        existing: &BTreeMap<TotalKey, Stored<MeterTotal>>,
+    ) -> Result<Vec<Write>, ApiError> {
+        let mut writes = Vec::with_capacity(folded.len());
+        for (key, aggregate) in folded {
+            let total = MeterTotal {
+                installation: self.call.installation.clone(),
+                period_start: key.period_start,
+                resource: key.resource.clone(),
+                segment: key.segment,
+                meter: key.meter.clone(),
+                closed: key.closed,
+                aggregate,
+            };
+            writes.push(match existing.get(&key) {
+                Some(stored) => Write::replace(&total, stored.version)?,
+                None => Write::create(&total)?,
+            });
+        }
+        Ok(writes)
+    }
 }
 
 /// The journal entry of a batch, and the answer it keeps.
@@ -190,7 +230,7 @@ fn known_periods(installation: &Installation, now: jiff::Timestamp) -> Vec<Known
 /// The totals that the batch touches, as they are.
 async fn existing(
     provider: &Provider,
-    slice: &slice::Slice,
+    slice: &Slice,
     assigned: &Assigned,
 ) -> Result<BTreeMap<TotalKey, Stored<MeterTotal>>, ApiError> {
     let mut found = BTreeMap::new();

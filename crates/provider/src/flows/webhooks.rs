@@ -5,6 +5,7 @@
 //! is booked is what the invoice says when it is read (A.15), through the outbox, so that a webhook whose
 //! read fails is not lost.
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -13,16 +14,20 @@ use http::{HeaderMap, StatusCode};
 use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId};
 use tradepost_marketplace::webhook::{Event, EventPayload};
 use tradepost_marketplace::webhook_signature;
-use tradepost_store::Write;
+use tradepost_store::{Stored, Write};
 
+use crate::answer::Answer;
 use crate::caller::deadline_of;
+use crate::command::{self, Call, Change, Command, Judged, Remembers};
 use crate::edge::body::{self, WEBHOOK_BYTES_MAX};
 use crate::edge::error::{ApiError, Code, Problem};
-use crate::edge::layer::{self, CallerKind, Field, note};
-use crate::flows::{RACES_MAX, committed, installations};
-use crate::outbox::{self, Hint, Hold, What};
+use crate::edge::wide::{CallerKind, Field, note};
+use crate::effects::What;
+use crate::invoice::Hint;
+use crate::layer;
 use crate::provider::{Provider, RotatingSecret};
 use crate::state::{Installation, InvoicePhase, InvoiceRecord, WebhookSeen, keys};
+use crate::uninstall::uninstall;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
@@ -46,28 +51,56 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
     note(Field::CallerKind, CallerKind::VercelWebhook);
     let event = Event::parse(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
     note(Field::WebhookType, event.kind());
-    for _ in 0..RACES_MAX {
-        if provider.store.get::<WebhookSeen>(&WebhookSeen::key_of(&event.id)).await?.is_some() {
-            note(Field::RequestRepeated, true);
-            return Ok(StatusCode::OK.into_response());
+    let record = Seen(&event);
+    let answer = match told(&event)? {
+        Told::Nothing => return Ok(StatusCode::OK.into_response()),
+        Told::Invoice(invoice) => {
+            let call = Call { installation: &invoice.installation, record: &record, deadline };
+            command::run(&provider, call, &invoice).await?
         }
-        let Some((mut writes, holds)) = take(&provider, &event).await? else {
-            return Ok(StatusCode::OK.into_response());
-        };
-        let seen = WebhookSeen { id: event.id.clone(), kind: event.kind().to_owned(), at: provider.clock.now() };
-        writes.push(Write::create(&seen)?);
-        if committed(&provider, writes).await? {
-            outbox::deliver_all(&provider, holds, deadline).await;
-            return Ok(StatusCode::OK.into_response());
+        Told::Removed(installation) => {
+            let call = Call { installation, record: &record, deadline };
+            command::run(&provider, call, &Removed { installation }).await?
         }
-    }
-    Err(ApiError::busy(1).into())
+    };
+    Ok(StatusCode::from_u16(answer.status).map_err(ApiError::internal)?.into_response())
 }
 
-type Taken = (Vec<Write>, Vec<Hold>);
+/// What is remembered of a delivery: that it was taken. Its answer is always the same.
+struct Seen<'a>(&'a Event);
 
-/// What an event changes; none for one that changes nothing and need not be remembered.
-async fn take(provider: &Provider, event: &Event) -> Result<Option<Taken>, ApiError> {
+#[async_trait]
+impl Remembers for Seen<'_> {
+    async fn answered(&self, provider: &Provider) -> Result<Option<Answer>, ApiError> {
+        let seen = provider.store.get::<WebhookSeen>(&WebhookSeen::key_of(&self.0.id)).await?;
+        if seen.is_some() {
+            note(Field::RequestRepeated, true);
+        }
+        Ok(seen.map(|_| ok()))
+    }
+
+    async fn remember(&self, provider: &Provider, _: &Answer) -> Result<Vec<Write>, ApiError> {
+        let Event { id, .. } = self.0;
+        let seen = WebhookSeen { id: id.clone(), kind: self.0.kind().to_owned(), at: provider.clock.now() };
+        Ok(vec![Write::create(&seen)?])
+    }
+}
+
+fn ok() -> Answer {
+    Answer::empty(StatusCode::OK)
+}
+
+/// What an event tells that concerns us.
+enum Told<'a> {
+    /// Something of an invoice.
+    Invoice(Invoice),
+    /// The customer uninstalled.
+    Removed(&'a InstallationId),
+    /// Nothing that changes anything: it need not be remembered.
+    Nothing,
+}
+
+fn told(event: &Event) -> Result<Told<'_>, ApiError> {
     let (event, phase) = match &event.payload {
         EventPayload::InvoiceCreated(event) => (event, InvoicePhase::Invoiced),
         EventPayload::InvoicePaid(event) => (event, InvoicePhase::Paid),
@@ -77,49 +110,77 @@ async fn take(provider: &Provider, event: &Event) -> Result<Option<Taken>, ApiEr
             let refunded = event.amount.money().map_err(|error| ApiError::invalid(error.to_string()))?;
             let hint =
                 Hint { phase: InvoicePhase::Refunded, refunded: Some(refunded), vercel_id: event.invoice_id.clone() };
-            return read_invoice(provider, &event.installation_id, event.external_invoice_id.as_ref(), hint).await;
+            return Ok(told_of(&event.installation_id, event.external_invoice_id.as_ref(), hint));
         }
-        EventPayload::InstallationRemoved(event) => return removed(provider, &event.installation_id).await,
-        _ => return Ok(None),
+        EventPayload::InstallationRemoved(event) => return Ok(Told::Removed(&event.installation_id)),
+        _ => return Ok(Told::Nothing),
     };
     let hint = Hint { phase, refunded: None, vercel_id: event.invoice_id.clone() };
-    read_invoice(provider, &event.installation_id, event.external_invoice_id.as_ref(), hint).await
+    Ok(told_of(&event.installation_id, event.external_invoice_id.as_ref(), hint))
 }
 
-/// Owes a read of the invoice. Our own id in the event also says what Vercel calls it: that settles a
-/// submission whose answer was lost.
-async fn read_invoice(
-    provider: &Provider,
-    id: &InstallationId,
-    external: Option<&ExternalInvoiceId>,
-    hint: Hint,
-) -> Result<Option<Taken>, ApiError> {
-    let ours = external.and_then(|external| keys::parse_invoice_id(external.as_str()));
-    let Some((_, number)) = ours.filter(|(home, _)| home == id) else {
+/// What concerns an invoice, if it is one of ours.
+fn told_of<'a>(home: &InstallationId, external: Option<&ExternalInvoiceId>, hint: Hint) -> Told<'a> {
+    let ours = external.and_then(|id| keys::parse_invoice_id(id.as_str()));
+    let Some((installation, number)) = ours.filter(|(installation, _)| installation == home) else {
         tracing::warn!(invoice.vercel_id = %hint.vercel_id, "an invoice that is not ours");
-        return Ok(None);
+        return Told::Nothing;
     };
-    let stored = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await?;
-    if stored.is_none() {
-        // After a restore, it may come to be once more: what the event says is kept until then.
-        tracing::error!(invoice.vercel_id = %hint.vercel_id, invoice.number = number, "an invoice that we do not have");
-        if provider.store.get::<Installation>(&Installation::key_of(id)).await?.is_none() {
-            return Ok(None);
+    Told::Invoice(Invoice { installation, number, hint })
+}
+
+/// An event of an invoice owes a read of it. Our own id in the event also says what Vercel calls it: that settles a
+/// submission whose answer was lost.
+struct Invoice {
+    installation: InstallationId,
+    number: u32,
+    hint: Hint,
+}
+
+#[async_trait]
+impl Command for Invoice {
+    type State = Option<Stored<InvoiceRecord>>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        Ok(provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(&self.installation, self.number)).await?)
+    }
+
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+        let Self { installation, number, hint } = self;
+        let vercel_id = &hint.vercel_id;
+        if stored.is_none() {
+            // After a restore, it may come to be once more: what the event says is kept until then.
+            tracing::error!(invoice.vercel_id = %vercel_id, invoice.number = number, "an invoice that we do not have");
+            if provider.store.get::<Installation>(&Installation::key_of(installation)).await?.is_none() {
+                return Ok(Judged::Answer(ok()));
+            }
         }
+        let mut change = Change::answered(ok());
+        if let Some(mut stored) = stored.filter(|stored| stored.vercel_id.is_none()) {
+            stored.item.vercel_id = Some(vercel_id.clone());
+            change = change.writing([Write::replace(&stored.item, stored.version)?]);
+        }
+        Ok(Judged::Change(change.owing([What::ReadInvoice { number: *number, hint: Some(hint.clone()) }])))
     }
-    let vercel_id = hint.vercel_id.clone();
-    let owed = outbox::enqueue(provider, id, vec![What::ReadInvoice { number, hint: Some(hint) }]).await?;
-    let mut writes = owed.writes;
-    if let Some(mut stored) = stored.filter(|stored| stored.vercel_id.is_none()) {
-        stored.item.vercel_id = Some(vercel_id);
-        writes.push(Write::replace(&stored.item, stored.version)?);
-    }
-    Ok(Some((writes, owed.holds)))
 }
 
 /// The same path as Delete Installation: the event follows or replaces it.
-async fn removed(provider: &Provider, id: &InstallationId) -> Result<Option<Taken>, ApiError> {
-    let Some(stored) = provider.store.get::<Installation>(&Installation::key_of(id)).await? else { return Ok(None) };
-    let taken = installations::uninstall(provider, id, &stored, provider.clock.now()).await?;
-    Ok(Some(taken))
+struct Removed<'a> {
+    installation: &'a InstallationId,
+}
+
+#[async_trait]
+impl Command for Removed<'_> {
+    type State = Option<Stored<Installation>>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        Ok(provider.store.get::<Installation>(&Installation::key_of(self.installation)).await?)
+    }
+
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+        Ok(match stored {
+            Some(stored) => Judged::Change(uninstall(&stored, provider.clock.now(), ok())?),
+            None => Judged::Answer(ok()),
+        })
+    }
 }

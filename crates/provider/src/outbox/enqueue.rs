@@ -7,7 +7,7 @@ use tradepost_marketplace::ids::InstallationId;
 use tradepost_store::Write;
 
 use super::LANE_LEASE_SECONDS;
-use super::effect::{Effect, What};
+use super::effect::{Effect, Owed};
 use super::lane::{Lane, LaneName};
 use crate::edge::ApiError;
 use crate::provider::Provider;
@@ -37,12 +37,12 @@ pub struct Enqueued {
 }
 
 /// Prepares effects of one installation. Reads each lane once.
-pub async fn enqueue(
+pub async fn enqueue<W: Owed>(
     provider: &Provider,
     installation: &InstallationId,
-    owed: Vec<What>,
+    owed: Vec<W>,
 ) -> Result<Enqueued, ApiError> {
-    let mut lanes: BTreeMap<LaneName, Vec<(usize, What)>> = BTreeMap::new();
+    let mut lanes: BTreeMap<LaneName, Vec<(usize, W)>> = BTreeMap::new();
     let mut ids = vec![String::new(); owed.len()];
     for (index, what) in owed.into_iter().enumerate() {
         let resource = what.resource().cloned();
@@ -83,7 +83,7 @@ pub async fn enqueue(
 }
 
 /// Takes the lane's lease, in memory: it counts once the lane is committed.
-pub(super) fn take(provider: &Provider, lane: &mut Lane) -> Hold {
+pub fn take(provider: &Provider, lane: &mut Lane) -> Hold {
     let lease = SignedDuration::from_secs(LANE_LEASE_SECONDS);
     let holder = format!("{:016x}", provider.entropy.draw());
     lane.holder = Some(holder.clone());

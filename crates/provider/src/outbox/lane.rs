@@ -36,6 +36,11 @@ impl Class {
         }
     }
 
+    /// Where the effects of all lanes of this class lie, in an installation's collection.
+    pub fn effects_prefix(self) -> String {
+        format!("{}{}#", keys::EFFECTS, self.as_str())
+    }
+
     /// Whether effects queue in order, each behind the one before.
     pub const fn is_ordered(self) -> bool {
         matches!(self, Self::Money | Self::Deliveries)
@@ -65,17 +70,17 @@ impl LaneName {
 
     /// The lane's key.
     pub fn key(&self) -> Key {
-        keys::within(&self.installation, format!("L#{}", self.tail()))
+        keys::within(&self.installation, format!("{}{}", keys::LANES, self.tail()))
     }
 
     /// Where its effects lie.
     pub fn effects_prefix(&self) -> String {
-        format!("E#{}#", self.tail())
+        format!("{}{}#", keys::EFFECTS, self.tail())
     }
 
     /// Where its dead letters lie.
     pub fn dead_prefix(&self) -> String {
-        format!("Q#{}#", self.tail())
+        format!("{}{}#", keys::APART, self.tail())
     }
 }
 
@@ -98,7 +103,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(name: LaneName) -> Self {
+    pub(crate) fn new(name: LaneName) -> Self {
         Self { name, sequence: 0, due_at: None, owed_since: None, holder: None, lease_until: None }
     }
 
@@ -113,7 +118,8 @@ pub(super) fn due_partition(installation: &InstallationId) -> String {
     partition_name(keys::shard_of(installation) % DUE_PARTITIONS)
 }
 
-pub(super) fn partition_name(partition: u8) -> String {
+/// The `due` partition of this number.
+pub fn partition_name(partition: u8) -> String {
     format!("lanes#{partition}")
 }
 

@@ -8,9 +8,10 @@
 
 use tradepost_store::{Stored, Write};
 
-use super::effect::{Effect, What};
+use super::effect::{Effect, Owed};
 use super::enqueue::{Enqueued, enqueue, take};
 use super::lane::{Lane, LaneName};
+use super::reason::Reason;
 use crate::edge::ApiError;
 use crate::provider::Provider;
 
@@ -19,8 +20,8 @@ const BUSY_SECONDS: u32 = 5;
 
 /// An effect that may be settled.
 #[derive(Debug)]
-pub struct Stuck {
-    effect: Stored<Effect>,
+pub struct Stuck<W> {
+    effect: Stored<Effect<W>>,
     /// Of an ordered class: its lane, that goes on as soon as this is settled.
     lane: Option<Stored<Lane>>,
     /// Whether it lies apart already.
@@ -31,7 +32,7 @@ pub struct Stuck {
 ///
 /// # Errors
 /// 409 with `Retry-After` while somebody delivers the lane.
-pub async fn head(provider: &Provider, name: &LaneName) -> Result<Option<Stuck>, ApiError> {
+pub async fn head<W: Owed>(provider: &Provider, name: &LaneName) -> Result<Option<Stuck<W>>, ApiError> {
     let Some(lane) = provider.store.get::<Lane>(&name.key()).await? else { return Ok(None) };
     let first = provider.store.query_after(&name.key().pk, &name.effects_prefix(), None, 1).await?;
     let Some(first) = first.first() else { return Ok(None) };
@@ -45,10 +46,15 @@ pub async fn head(provider: &Provider, name: &LaneName) -> Result<Option<Stuck>,
 ///
 /// # Errors
 /// 404 if there is none, 409 if it is of an ordered class and not the first, or being delivered.
-pub async fn find(provider: &Provider, name: &LaneName, place: &str, sequence: u64) -> Result<Stuck, ApiError> {
+pub async fn find<W: Owed>(
+    provider: &Provider,
+    name: &LaneName,
+    place: &str,
+    sequence: u64,
+) -> Result<Stuck<W>, ApiError> {
     let gone = || ApiError::not_found("waiting effect");
     for apart in [false, true] {
-        let stored = provider.store.get::<Effect>(&Effect::key_of(name, place, apart)).await?;
+        let stored = provider.store.get::<Effect<W>>(&Effect::<W>::key_of(name, place, apart)).await?;
         let Some(effect) = stored.filter(|effect| effect.sequence == sequence && !effect.abandoned) else { continue };
         if apart || !name.class.is_ordered() {
             return Ok(Stuck { effect, lane: None, apart });
@@ -62,9 +68,9 @@ pub async fn find(provider: &Provider, name: &LaneName, place: &str, sequence: u
     Err(gone())
 }
 
-impl Stuck {
+impl<W: Owed> Stuck<W> {
     /// The effect.
-    pub fn effect(&self) -> &Effect {
+    pub fn effect(&self) -> &Effect<W> {
         &self.effect
     }
 
@@ -97,7 +103,7 @@ impl Stuck {
         let given_up = Effect {
             abandoned: true,
             ended_at: Some(provider.clock.now()),
-            last_failure: Some(reason.to_owned()),
+            last_failure: Some(Reason::said(reason)),
             ..self.effect.item.clone()
         };
         let writes = if self.apart {
@@ -109,7 +115,7 @@ impl Stuck {
     }
 
     fn removal(&self) -> Write {
-        Write::delete(Effect::key_of(&self.effect.lane, &self.effect.place, self.apart), self.effect.version)
+        Write::delete(Effect::<W>::key_of(&self.effect.lane, &self.effect.place, self.apart), self.effect.version)
     }
 
     /// Adds the lane, taken, to what settles an effect of it. A lane without order needs no more than to be looked at.
@@ -124,15 +130,5 @@ impl Stuck {
             owed.writes.push(Write::replace(&lane.item, lane.version)?);
         }
         Ok(owed)
-    }
-}
-
-impl What {
-    /// The number of the invoice that it is to submit.
-    pub const fn submits(&self) -> Option<u32> {
-        match self {
-            Self::SubmitInvoice { number } => Some(*number),
-            _ => None,
-        }
     }
 }

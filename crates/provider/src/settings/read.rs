@@ -19,9 +19,9 @@ use super::{
     Concern, DEMO_CATALOG, Function, KeySettings, Platform, ProvisionerSettings, TokenSettings, Variable,
     served_catalog,
 };
-use crate::catalog::Catalog;
 use crate::provider::{RotatingSecret, SignOn};
 use crate::signing::{KeyError, PartnerKeys, SigningSecret};
+use tradepost_pricing::catalog::Catalog;
 
 /// How long a request may take if nothing is said: the HTTP API of AWS cuts at 30 s.
 pub const DEADLINE_SECONDS: u64 = 25;

@@ -7,8 +7,8 @@ use tradepost_marketplace::money::Money;
 use tradepost_store::{Key, Record};
 
 use super::keys;
-use crate::ledger::Entry;
-use crate::metering::Aggregate;
+use tradepost_pricing::ledger::Entry;
+use tradepost_pricing::metering::Aggregate;
 
 /// The running total of one meter of one resource in one plan segment of one period, with its last days.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,13 +39,18 @@ impl MeterTotal {
         segment: u32,
         meter: &str,
     ) -> Key {
-        let prefix = if closed { "A" } else { "S#2" };
-        keys::within(installation, format!("{prefix}#{period_start}#{resource}#{segment}#{meter}"))
+        let prefix = if closed { keys::CLOSED_TOTAL } else { keys::OPEN_TOTAL };
+        keys::within(installation, format!("{prefix}{period_start}#{resource}#{segment}#{meter}"))
     }
 
     /// Where those of a closed period lie.
     pub fn closed_prefix(period_start: Timestamp) -> String {
-        format!("A#{period_start}#")
+        format!("{}{period_start}#", keys::CLOSED_TOTAL)
+    }
+
+    /// Where those of one resource in a closed period lie.
+    pub fn closed_prefix_of(period_start: Timestamp, resource: &ResourceId) -> String {
+        format!("{}{period_start}#{resource}#", keys::CLOSED_TOTAL)
     }
 }
 
@@ -83,7 +88,7 @@ impl PushFailed {
 
     /// Its key.
     pub fn key_of(installation: &InstallationId) -> Key {
-        keys::within(installation, "S#3")
+        keys::within(installation, keys::PUSH_FAILED)
     }
 }
 
@@ -129,7 +134,7 @@ pub struct ShardCheckpoint {
 
 impl ShardCheckpoint {
     /// The collection of all of them: one Query finds every shard that is not empty.
-    pub const COLLECTION: &'static str = "H#billing";
+    pub const COLLECTION: &'static str = keys::CHECKPOINTS;
 
     /// Its key.
     pub fn key_of(shard: u8) -> Key {
@@ -169,7 +174,7 @@ pub struct UsageBatch {
 impl UsageBatch {
     /// Its key.
     pub fn key_of(installation: &InstallationId, batch: &str) -> Key {
-        keys::within(installation, format!("U#{batch}"))
+        keys::within(installation, format!("{}{batch}", keys::BATCHES))
     }
 }
 
@@ -313,7 +318,7 @@ pub struct InvoiceRecord {
 impl InvoiceRecord {
     /// Its key.
     pub fn key_of(installation: &InstallationId, number: u32) -> Key {
-        keys::within(installation, format!("V#{number:08}"))
+        keys::within(installation, format!("{}{number:08}", keys::INVOICES))
     }
 }
 
@@ -345,7 +350,7 @@ pub struct InvoiceLines {
 impl InvoiceLines {
     /// Its key.
     pub fn key_of(installation: &InstallationId, number: u32, digest: &str, chunk: u32) -> Key {
-        keys::within(installation, format!("W#{number:08}#{digest}#{chunk:04}"))
+        keys::within(installation, format!("{}{number:08}#{digest}#{chunk:04}", keys::LINES))
     }
 }
 
@@ -369,7 +374,7 @@ pub struct LedgerEntry {
 impl LedgerEntry {
     /// Its key.
     pub fn key_of(installation: &InstallationId, entry: &str) -> Key {
-        keys::within(installation, format!("J#{entry}"))
+        keys::within(installation, format!("{}{entry}", keys::ENTRIES))
     }
 }
 

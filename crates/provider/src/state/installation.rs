@@ -9,8 +9,8 @@ use tradepost_store::seal::Sealed;
 use tradepost_store::{Due, Key, Record, Shard};
 
 use super::keys;
-use crate::period::{self, PeriodKind, Schedule};
-use crate::pricing::Carried;
+use tradepost_pricing::period::{self, PeriodKind, Schedule};
+use tradepost_pricing::pricing::Carried;
 
 /// The field that an installation's access token is sealed for.
 pub const TOKEN_FIELD: &str = "access_token";
@@ -83,8 +83,9 @@ pub struct Installation {
     pub period_end: Timestamp,
     /// The end of the open period while it is being closed: from then on no reading lands in it.
     pub closing: Option<Timestamp>,
-    /// The partition and sort key of the idempotency record that waits for the close.
-    pub closing_for: Option<(String, String)>,
+    /// The key of the idempotency record that waits for the close.
+    #[serde(default, with = "keys::pair")]
+    pub closing_for: Option<Key>,
     /// How many resources lie in the slice, deleted ones included.
     pub resources_kept: u32,
     /// The last periods that were closed, oldest first: late readings of theirs are adjustments.
@@ -102,7 +103,7 @@ pub struct Installation {
 impl Installation {
     /// Its key.
     pub fn key_of(id: &InstallationId) -> Key {
-        keys::within(id, "S#0")
+        keys::within(id, keys::INSTALLATION)
     }
 
     /// How its periods are cut.

@@ -1,35 +1,74 @@
 //! Keys, and the ids we derive instead of drawing.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, InvalidId, ResourceId};
 use tradepost_store::Key;
 
+pub use crate::digest::{digest_of, hex};
+
 /// The prefix of the slice that the hourly push reads.
 pub const SLICE: &str = "S#";
+/// The installation, in its slice.
+pub const INSTALLATION: &str = "S#0";
+/// The resources, in the slice.
+pub const RESOURCES: &str = "S#1#";
+/// The totals of open periods, in the slice.
+pub const OPEN_TOTAL: &str = "S#2#";
+/// The failed push, in the slice.
+pub const PUSH_FAILED: &str = "S#3";
+/// The totals of closed periods.
+pub const CLOSED_TOTAL: &str = "A#";
+/// The secrets of a resource.
+pub const CREDENTIALS: &str = "C#";
+/// Effects that wait in their lanes.
+pub const EFFECTS: &str = "E#";
+/// Ledger entries.
+pub const ENTRIES: &str = "J#";
+/// Idempotency records.
+pub const RECORDS: &str = "K#";
+/// The one item in the collection of a partner's idempotency record.
+pub const PARTNER_RECORD: &str = "K";
+/// Lanes.
+pub const LANES: &str = "L#";
+/// Effects that lie apart: dead letters that block nothing, and what was given up.
+pub const APART: &str = "Q#";
+/// Rotations.
+pub const ROTATIONS: &str = "R#";
+/// Batches of readings.
+pub const BATCHES: &str = "U#";
+/// Invoices.
+pub const INVOICES: &str = "V#";
+/// The lines of invoices.
+pub const LINES: &str = "W#";
+/// The collections of installations.
+const COLLECTIONS: &str = "I#";
+/// The collections of Vercel's webhooks that were seen; the one item in each.
+pub const SEEN: (&str, &str) = ("N#", "N");
+/// The collections of sign-ins, and in each: the session, the hand-over.
+pub const SIGN_INS: (&str, &str, &str) = ("Z#", "Z", "Y");
+/// The collection of the checkpoints of the hourly push.
+pub const CHECKPOINTS: &str = "H#billing";
 
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+/// A key as the pair of its partition and sort key: how it lies inside other items.
+pub mod pair {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tradepost_store::Key;
 
-/// SHA-256 over length-prefixed parts: no two lists of parts share a digest by concatenation.
-pub fn digest_of(parts: &[&[u8]]) -> String {
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
+    /// Writes it.
+    pub fn serialize<S: Serializer>(key: &Option<Key>, serializer: S) -> Result<S::Ok, S::Error> {
+        key.as_ref().map(|key| (&key.pk, &key.sk)).serialize(serializer)
     }
-    hex(digest(&SHA256, &bytes).as_ref())
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Key>, D::Error> {
+        let pair = Option::<(String, String)>::deserialize(deserializer)?;
+        Ok(pair.map(|(pk, sk)| Key { pk, sk }))
+    }
 }
 
 /// The collection of an installation.
 pub fn collection(installation: &InstallationId) -> String {
-    format!("I#{installation}")
+    format!("{COLLECTIONS}{installation}")
 }
 
 /// A key in an installation's collection.
@@ -39,7 +78,7 @@ pub fn within(installation: &InstallationId, sk: impl Into<String>) -> Key {
 
 /// The installation whose collection a key lies in.
 pub fn installation_of(key: &Key) -> Option<InstallationId> {
-    key.pk.strip_prefix("I#").and_then(|id| InstallationId::new(id).ok())
+    key.pk.strip_prefix(COLLECTIONS).and_then(|id| InstallationId::new(id).ok())
 }
 
 /// The shard of an installation, 0 to 255: stored in the item, so that changing the number of workers

@@ -30,6 +30,7 @@ pub mod billing;
 pub mod installation;
 pub mod keys;
 pub mod resource;
+pub mod segments;
 pub mod session;
 pub mod vault;
 

@@ -8,7 +8,7 @@ use tradepost_store::seal::Sealed;
 use tradepost_store::{Due, Key, Record};
 
 use super::keys;
-use crate::pricing::Segment;
+use tradepost_pricing::period::Segment;
 
 /// The `due` partition of operations whose caller never came back.
 pub const OPERATIONS: &str = "operations";
@@ -80,8 +80,9 @@ pub struct Operation {
     pub asked_at: Timestamp,
     /// Whether it is being taken back: a create that nobody repeated.
     pub given_up: bool,
-    /// The sort and partition key of the idempotency record that waits for its answer.
-    pub answers: Option<(String, String)>,
+    /// The key of the idempotency record that waits for its answer.
+    #[serde(default, with = "keys::pair")]
+    pub answers: Option<Key>,
     /// When, in business time, the sweeper finishes it if nobody else has.
     pub sweep_at: Timestamp,
 }
@@ -128,7 +129,7 @@ pub struct Resource {
 impl Resource {
     /// Its key.
     pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
-        keys::within(installation, format!("S#1#{id}"))
+        keys::within(installation, format!("{}{id}", keys::RESOURCES))
     }
 
     /// The plan at `at`; before the first segment the first, after the last the last.
@@ -175,7 +176,7 @@ pub struct Credentials {
 impl Credentials {
     /// Its key.
     pub fn key_of(installation: &InstallationId, id: &ResourceId) -> Key {
-        keys::within(installation, format!("C#{id}"))
+        keys::within(installation, format!("{}{id}", keys::CREDENTIALS))
     }
 }
 
@@ -215,7 +216,7 @@ impl Rotation {
 
     /// Where the rotations of a resource lie.
     pub fn prefix(id: &ResourceId) -> String {
-        format!("R#{id}#")
+        format!("{}{id}#", keys::ROTATIONS)
     }
 }
 

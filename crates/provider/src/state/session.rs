@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{InstallationId, ResourceId, UserId, WebhookId};
 use tradepost_store::{Key, Record};
 
+use super::keys;
+
 /// How long a session lasts (formats: "Session").
 pub const SESSION_SECONDS: i64 = 3600;
 /// How long the dashboard has to redeem a sign-in.
@@ -42,7 +44,8 @@ pub struct Session {
 impl Session {
     /// Its key.
     pub fn key_of(digest: &str) -> Key {
-        Key { pk: format!("Z#{digest}"), sk: "Z".to_owned() }
+        let (collection, session, _) = keys::SIGN_INS;
+        Key { pk: format!("{collection}{digest}"), sk: session.to_owned() }
     }
 }
 
@@ -72,7 +75,8 @@ pub struct HandOver {
 impl HandOver {
     /// Its key.
     pub fn key_of(digest: &str) -> Key {
-        Key { pk: format!("Z#{digest}"), sk: "Y".to_owned() }
+        let (collection, _, hand_over) = keys::SIGN_INS;
+        Key { pk: format!("{collection}{digest}"), sk: hand_over.to_owned() }
     }
 }
 
@@ -102,7 +106,8 @@ pub struct WebhookSeen {
 impl WebhookSeen {
     /// Its key.
     pub fn key_of(id: &WebhookId) -> Key {
-        Key { pk: format!("N#{id}"), sk: "N".to_owned() }
+        let (collection, seen) = keys::SEEN;
+        Key { pk: format!("{collection}{id}"), sk: seen.to_owned() }
     }
 }
 

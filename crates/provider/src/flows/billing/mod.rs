@@ -22,11 +22,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradepost_store::{Stored, Write};
 
+use tradepost_pricing::period::hour_of;
+
 use crate::caller;
+use crate::commit::committed;
+use crate::deadline::Deadline;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, Field, count, note};
-use crate::flows::committed;
-use crate::provider::{Deadline, Provider};
+use crate::edge::wide::{Field, count, note};
+use crate::layer;
+use crate::provider::Provider;
 use crate::state::{Serving, ShardCheckpoint, keys};
 
 /// How long a run holds a shard, in lease time.
@@ -39,12 +43,6 @@ const MARGIN_SECONDS: i64 = 13;
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
     layer::wrap(provider, Router::new().route("/cron/billing", get(tick).post(tick)))
-}
-
-/// The start of the hour of an instant.
-pub(crate) fn hour_of(at: Timestamp) -> Timestamp {
-    let second = at.as_second();
-    Timestamp::from_second(second - second.rem_euclid(3600)).unwrap_or(at)
 }
 
 /// What a tick did.
@@ -107,7 +105,7 @@ async fn attend(
     }
     report.due += 1;
     report.lag_hours = report.lag_hours.max(due.duration_since(found.hour).as_hours());
-    if provider.lease.now() >= deadline.less(MARGIN_SECONDS).0 {
+    if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
         return found;
     }
     let held = match hold(provider, checkpoint).await {
@@ -164,8 +162,8 @@ async fn serve(
     deadline: Deadline,
     report: &mut Report,
 ) -> Result<ShardCheckpoint, ApiError> {
-    let lease_end = held.lease_until.unwrap_or(deadline.0);
-    let stop = Deadline(deadline.0.min(lease_end)).less(MARGIN_SECONDS);
+    let lease_end = held.lease_until.map_or(deadline, Deadline::at);
+    let stop = deadline.min(lease_end).less(MARGIN_SECONDS);
     let since = held.served_at;
     let begun = held.item.serving.take_if(|serving| serving.hour == hour);
     let began_at = begun.as_ref().map_or(provider.clock.now(), |begun| begun.began_at);
@@ -176,7 +174,7 @@ async fn serve(
         let members = provider.store.shard_members(held.shard, after.as_deref(), PAGE).await?;
         done = members.len() < PAGE;
         for key in members {
-            if provider.lease.now() >= stop.0 {
+            if stop.is_over(&provider.lease) {
                 done = false;
                 break 'shard;
             }

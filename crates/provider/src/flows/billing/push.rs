@@ -8,16 +8,17 @@ use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::{Billing, BillingData, InvalidBillingData, Period};
 use tradepost_store::{StoreError, Write};
 
-use crate::catalog::Catalog;
+use crate::commit::committed;
+use crate::deadline::Deadline;
 use crate::edge::ApiError;
-use crate::edge::layer::{Field, count};
-use crate::flows::invoices::closed_totals;
-use crate::flows::slice::{self, Slice};
-use crate::flows::{OpenToken, committed};
-use crate::period;
-use crate::pricing::{self, Metered, PricingError};
-use crate::provider::{Deadline, Provider};
+use crate::edge::wide::{Field, count};
+use crate::installed::OpenToken;
+use crate::provider::Provider;
+use crate::slice::{self, Slice, closed_totals};
 use crate::state::{Installation, PushFailed};
+use tradepost_pricing::catalog::Catalog;
+use tradepost_pricing::period;
+use tradepost_pricing::pricing::{self, Metered, PricingError};
 
 /// How long Vercel takes final figures (spec A.13: `eod` and `period.end` are at most 24 h old).
 const FINAL_FOR: SignedDuration = SignedDuration::from_hours(24);

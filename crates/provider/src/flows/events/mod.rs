@@ -4,33 +4,36 @@
 //! was said, and an event that is delivered twice, or late, only makes it read once more. A resource with a
 //! command in progress is busy (409 with Retry-After): that command would overwrite what is said here.
 
-pub(crate) mod deliver;
 mod query;
 mod report;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
-use http::StatusCode;
 use serde::Deserialize;
 use tradepost_marketplace::ids::{PlanId, ResourceId};
 use tradepost_marketplace::wire::{Metadata, Notification, ResourceStatus};
+use tradepost_pricing::catalog;
 use tradepost_store::{Stored, Write};
 
 use crate::caller::{self, PartnerCall};
-use crate::edge::answer::respond;
+use crate::command::{self, Call, Change, Command, Judged};
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{self, Field, note};
 use crate::edge::said;
-use crate::flows::{self, RACES_MAX, committed, installations};
-use crate::idempotency::{self, Answer, Known};
-use crate::operation::{change_plan, must_be_live, plan_begins, plan_starts, unknown_plan};
-use crate::outbox::{self, News, What};
+use crate::edge::wide::{Field, note};
+use crate::effects::{News, What};
+use crate::installed;
+use crate::layer;
 use crate::provider::Provider;
 use crate::signing::Scope;
+use crate::state::segments::{change_plan, must_be_live, offers, plan_starts, unknown_plan};
 use crate::state::{Installation, Resource};
+
+/// When to come back to a resource that has a command in progress, in seconds.
+const OPERATION_SECONDS: u32 = 5;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
@@ -59,87 +62,95 @@ struct InstallationUpdated {
     notification: Option<Notification>,
 }
 
-enum Event {
-    Resource(Box<ResourceUpdated>),
-    Installation(InstallationUpdated),
-}
-
 /// `POST /partner/events`.
 async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
     let types = [("resource.updated", Scope::Events), ("installation.updated", Scope::Events)];
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
-    let event = match call.kind.as_str() {
-        "resource.updated" => Event::Resource(Box::new(call.read()?)),
-        _ => Event::Installation(call.read()?),
-    };
-    for _ in 0..RACES_MAX {
-        let installation = flows::active(&provider, &call.installation).await;
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, &call.installation, answer).await?);
+    Ok(match call.kind.as_str() {
+        "resource.updated" => {
+            let event = call.read()?;
+            command::answer(&provider, Call::of_partner(&call), &UpdateResource { call: &call, event }).await?
         }
-        let installation = installation?;
-        let (write, what) = match &event {
-            Event::Resource(event) => resource(&provider, &call, &installation, event).await?,
-            Event::Installation(event) => {
-                let (write, what) = apply(&provider, &installation, event)?;
-                (write, vec![what])
-            }
-        };
-        let owed = outbox::enqueue(&provider, &call.installation, what).await?;
-        let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": owed.ids }))?;
-        let mut writes = vec![write];
-        writes.extend(owed.writes);
-        writes.extend(call.identity.remember(&answer, provider.clock.now())?);
-        if committed(&provider, writes).await? {
-            outbox::deliver_all(&provider, owed.holds, call.deadline).await;
-            return Ok(respond(&provider, &call.installation, answer).await?);
+        _ => {
+            let event = call.read()?;
+            command::answer(&provider, Call::of_partner(&call), &UpdateInstallation { call: &call, event }).await?
         }
-    }
-    Err(ApiError::busy(1).into())
+    })
 }
 
+struct UpdateInstallation<'a> {
+    call: &'a PartnerCall,
+    event: InstallationUpdated,
+}
+
+#[async_trait]
+impl Command for UpdateInstallation<'_> {
+    type State = Stored<Installation>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        installed::active(provider, &self.call.installation).await
+    }
+
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
+        said::notification(self.event.notification.as_ref())?;
+        if let Some(plan) = &self.event.plan_id {
+            let known = provider.catalog()?.plan(plan).filter(|plan| plan.scope == catalog::Scope::Installation);
+            known.ok_or_else(|| unknown_plan(plan))?;
+            stored.item.plan = Some(plan.clone());
+        }
+        if self.event.notification.is_some() {
+            stored.item.notification.clone_from(&self.event.notification);
+        }
+        let write = Write::replace(&stored.item, stored.version)?;
+        Ok(Judged::Change(Change::accepted().writing([write]).owing([What::InstallationUpdated])))
+    }
+}
+
+struct UpdateResource<'a> {
+    call: &'a PartnerCall,
+    event: ResourceUpdated,
+}
+
+#[async_trait]
+impl Command for UpdateResource<'_> {
+    type State = (Stored<Installation>, Option<Stored<Resource>>);
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        let installation = installed::active(provider, &self.call.installation).await?;
+        let key = Resource::key_of(&self.call.installation, &self.event.resource_id);
+        Ok((installation, provider.store.get::<Resource>(&key).await?))
+    }
+
+    async fn judge(&self, provider: &Provider, (installation, stored): Self::State) -> Result<Judged, ApiError> {
+        let event = &self.event;
+        said::notification(event.notification.as_ref())?;
+        said::status(event.status.as_ref())?;
+        note(Field::ResourceId, &event.resource_id);
+        must_be_live(stored.as_ref().map(|stored| &stored.item))?;
+        let mut stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
+        if stored.operation.is_some() {
+            return Err(ApiError::busy(OPERATION_SECONDS));
+        }
+        let mut owed = vec![What::ResourceUpdated { resource: event.resource_id.clone(), news: News::Change }];
+        owed.extend(apply(provider, &mut stored.item, &installation, event)?);
+        let write = Write::replace(&stored.item, stored.version)?;
+        Ok(Judged::Change(Change::accepted().writing([write]).owing(owed)))
+    }
+}
+
+/// Changes the resource as the event says. Returns what is owed when a new plan begins.
 fn apply(
     provider: &Provider,
-    stored: &Stored<Installation>,
-    event: &InstallationUpdated,
-) -> Result<(Write, What), ApiError> {
-    said::notification(event.notification.as_ref())?;
-    let mut installation = stored.item.clone();
-    if let Some(plan) = &event.plan_id {
-        let known = provider.catalog()?.plan(plan).filter(|plan| plan.scope == crate::catalog::Scope::Installation);
-        known.ok_or_else(|| unknown_plan(plan))?;
-        installation.plan = Some(plan.clone());
-    }
-    if event.notification.is_some() {
-        installation.notification.clone_from(&event.notification);
-    }
-    Ok((Write::replace(&installation, stored.version)?, What::InstallationUpdated))
-}
-
-async fn resource(
-    provider: &Provider,
-    call: &PartnerCall,
-    installation: &Stored<Installation>,
+    resource: &mut Resource,
+    installation: &Installation,
     event: &ResourceUpdated,
-) -> Result<(Write, Vec<What>), ApiError> {
-    said::notification(event.notification.as_ref())?;
-    said::status(event.status.as_ref())?;
-    note(Field::ResourceId, &event.resource_id);
-    let key = Resource::key_of(&call.installation, &event.resource_id);
-    let stored = provider.store.get::<Resource>(&key).await?;
-    must_be_live(stored.as_ref().map(|stored| &stored.item))?;
-    let stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
-    if stored.operation.is_some() {
-        return Err(ApiError::busy(5));
-    }
-    let mut resource = stored.item.clone();
-    let mut owed = vec![What::ResourceUpdated { resource: event.resource_id.clone(), news: News::Change }];
+) -> Result<Option<What>, ApiError> {
     if let Some(name) = &event.name {
-        installations::check_name(name)?;
+        said::name(name)?;
         resource.name.clone_from(name);
     }
     if let Some(metadata) = &event.metadata {
-        resource.metadata = installations::metadata_text(metadata)?;
+        resource.metadata = said::metadata_text(metadata)?;
     }
     if let Some(status) = &event.status {
         resource.status = status.clone();
@@ -147,15 +158,13 @@ async fn resource(
     if event.notification.is_some() {
         resource.notification.clone_from(&event.notification);
     }
-    if let Some(plan) = &event.plan_id {
-        let now = provider.clock.now();
-        if !installations::offers(provider.catalog()?, &resource, plan) {
-            return Err(unknown_plan(plan));
-        }
-        let at = plan_starts(provider.catalog()?, installation, resource.plan_at(now), plan, now)?;
-        let at = at.max(installation.billed_until());
-        change_plan(&mut resource, plan, at);
-        owed.extend(plan_begins(&resource, at, now));
+    let Some(plan) = &event.plan_id else { return Ok(None) };
+    let (now, catalog) = (provider.clock.now(), provider.catalog()?);
+    if !offers(catalog, resource, plan) {
+        return Err(unknown_plan(plan));
     }
-    Ok((Write::replace(&resource, stored.version)?, owed))
+    let at = plan_starts(catalog, installation, resource.plan_at(now), plan, now)?;
+    let at = at.max(installation.billed_until());
+    change_plan(resource, plan, at);
+    Ok(What::plan_begins(resource, at, now))
 }

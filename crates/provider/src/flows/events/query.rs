@@ -9,7 +9,8 @@ use tradepost_marketplace::ids::InstallationId;
 use crate::caller;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::outbox::{Effect, Lane, parse_effect_id};
+use crate::effects::Effect;
+use crate::outbox::{Lane, Owed, Reason, parse_effect_id};
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::keys;
@@ -36,7 +37,7 @@ pub(super) struct Fate {
     status: &'static str,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    reason: Option<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ pub(super) async fn handle(
 /// lanes, so the first of money is what all behind it waits for.
 async fn waiting(provider: &Provider, id: &InstallationId) -> Result<Vec<Fate>, ApiError> {
     let mut all = Vec::new();
-    for prefix in ["E#", "Q#"] {
+    for prefix in [keys::EFFECTS, keys::APART] {
         for raw in provider.store.query_after(&keys::collection(id), prefix, None, IDS_MAX).await? {
             let effect = raw.decode::<Effect>()?.item;
             if !effect.abandoned {

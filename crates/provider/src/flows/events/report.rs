@@ -1,27 +1,27 @@
 //! `POST /partner/provisioner/reports`: what the provisioner finished after its answer: a resource that is
 //! ready now, secrets that came late. A report of an operation that was overtaken is refused (409).
 
+use async_trait::async_trait;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
 use serde::Deserialize;
 use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::wire::{Notification, ResourceStatus, Secret};
-use tradepost_store::Write;
+use tradepost_store::{Stored, Write};
 
-use crate::caller;
-use crate::edge::answer::respond;
+use crate::caller::{self, PartnerCall};
+use crate::command::{self, Call, Change, Command, Judged};
+use crate::credentials::seal_credentials;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{Field, note};
 use crate::edge::said;
-use crate::flows::{self, RACES_MAX, committed};
-use crate::idempotency::{self, Answer, Known};
-use crate::operation::{must_be_live, seal_credentials};
-use crate::outbox::{self, News, What};
+use crate::edge::wide::{Field, note};
+use crate::effects::{News, What};
+use crate::installed;
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::Resource;
+use crate::state::segments::must_be_live;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -44,40 +44,44 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     said::status(report.status.as_ref())?;
     said::notification(report.notification.as_ref())?;
     said::secrets(report.secrets.as_deref())?;
-    for _ in 0..RACES_MAX {
-        let installation = flows::active(&provider, &call.installation).await;
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, &call.installation, answer).await?);
-        }
-        installation?;
-        let key = Resource::key_of(&call.installation, &report.resource_id);
-        let stored = provider.store.get::<Resource>(&key).await?;
+    Ok(command::answer(&provider, Call::of_partner(&call), &Take { call: &call, report }).await?)
+}
+
+struct Take<'a> {
+    call: &'a PartnerCall,
+    report: Report,
+}
+
+#[async_trait]
+impl Command for Take<'_> {
+    type State = Option<Stored<Resource>>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        installed::active(provider, &self.call.installation).await?;
+        let key = Resource::key_of(&self.call.installation, &self.report.resource_id);
+        Ok(provider.store.get::<Resource>(&key).await?)
+    }
+
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+        let report = &self.report;
         must_be_live(stored.as_ref().map(|stored| &stored.item))?;
-        let stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
+        let mut stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
         if report.fence < stored.fence {
-            return Err(ApiError::conflict("a newer operation has overtaken this one").into());
+            return Err(ApiError::conflict("a newer operation has overtaken this one"));
         }
-        let mut resource = stored.item.clone();
         if let Some(status) = &report.status {
-            resource.status = status.clone();
+            stored.item.status = status.clone();
         }
         if report.notification.is_some() {
-            resource.notification.clone_from(&report.notification);
+            stored.item.notification.clone_from(&report.notification);
         }
-        let mut writes = vec![Write::replace(&resource, stored.version)?];
-        let mut owed = vec![What::ResourceUpdated { resource: report.resource_id.clone(), news: News::Change }];
+        let resource = &report.resource_id;
+        let mut writes = vec![Write::replace(&stored.item, stored.version)?];
+        let mut owed = vec![What::ResourceUpdated { resource: resource.clone(), news: News::Change }];
         if let Some(secrets) = &report.secrets {
-            writes.push(seal_credentials(&provider, &resource, secrets, None, false).await?.0);
-            owed.push(What::PutSecrets { resource: report.resource_id.clone() });
+            writes.push(seal_credentials(provider, &stored, secrets, None, false).await?.0);
+            owed.push(What::PutSecrets { resource: resource.clone() });
         }
-        let owed = outbox::enqueue(&provider, &call.installation, owed).await?;
-        let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": owed.ids }))?;
-        writes.extend(owed.writes);
-        writes.extend(call.identity.remember(&answer, provider.clock.now())?);
-        if committed(&provider, writes).await? {
-            outbox::deliver_all(&provider, owed.holds, call.deadline).await;
-            return Ok(respond(&provider, &call.installation, answer).await?);
-        }
+        Ok(Judged::Change(Change::accepted().writing(writes).owing(owed)))
     }
-    Err(ApiError::busy(1).into())
 }

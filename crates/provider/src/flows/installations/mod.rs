@@ -5,35 +5,25 @@
 //! deletes, uninstalls. What fails: Vercel repeats a request (answered once), two requests meet (409), the
 //! provisioner is down (503, a retry goes on), a token of another installation (403).
 
-pub(crate) mod confirm;
 mod delete;
 mod plans;
 mod provision;
 mod read;
-pub(crate) mod release;
 mod remove;
 mod rotate;
 mod update;
 mod upsert;
 
-pub(crate) use delete::uninstall;
-pub(crate) use provision::{check_name, metadata_text};
-pub(crate) use update::offers;
-
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::edge::layer;
+use crate::layer;
 use crate::provider::Provider;
 
 /// The most live resources of an installation: what one hourly push carries (decisions, "Hourly push").
 pub const RESOURCES_MAX: u32 = 500;
 /// The most resources kept in the slice, deleted ones included: those stay while readings of theirs may come.
 pub const RESOURCES_KEPT_MAX: u32 = 2_000;
-/// The longest name of a resource, in characters.
-pub const NAME_CHARS_MAX: usize = 128;
-/// The largest metadata of a resource, as JSON text.
-pub const METADATA_BYTES_MAX: usize = 16 * 1024;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {

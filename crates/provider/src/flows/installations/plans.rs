@@ -6,11 +6,11 @@ use tradepost_marketplace::partner::PlanList;
 
 use super::read::resource_id;
 use crate::caller::{self, Rule};
-use crate::catalog::{Plan, Product};
 use crate::edge::error::{ApiError, Envelope};
-use crate::flows;
+use crate::installed;
 use crate::provider::Provider;
 use crate::state::{Resource, ResourceState};
+use tradepost_pricing::catalog::{Plan, Product};
 
 fn list(product: &Product) -> Json<PlanList> {
     Json(PlanList { plans: product.plans.iter().map(Plan::to_billing_plan).collect() })
@@ -34,7 +34,7 @@ pub(super) async fn of_installation(
     request: Request,
 ) -> Result<Json<PlanList>, Envelope> {
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
-    flows::installation(&provider, call.installation()?).await?;
+    installed::installation(&provider, call.installation()?).await?;
     let plans = provider.catalog()?.products().iter().flat_map(|product| &product.plans);
     Ok(Json(PlanList { plans: plans.map(Plan::to_billing_plan).collect() }))
 }

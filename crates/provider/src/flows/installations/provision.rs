@@ -6,16 +6,17 @@ use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::partner::ProvisionResource;
 use tradepost_marketplace::wire::ResourceStatus;
 
-use super::{METADATA_BYTES_MAX, NAME_CHARS_MAX, RESOURCES_KEPT_MAX, RESOURCES_MAX};
+use super::{RESOURCES_KEPT_MAX, RESOURCES_MAX};
+use crate::answer::respond;
 use crate::caller::{self, Rule};
-use crate::catalog::Product;
-use crate::edge::answer::respond;
-use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
-use crate::operation::{self, Command, Plan, Planned, unknown_plan};
+use crate::edge::{body, said};
+use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
+use crate::state::segments::unknown_plan;
 use crate::state::{Installation, Intent, Origin, Resource, ResourceState, keys};
+use tradepost_pricing::catalog::Product;
 
 pub(super) async fn handle(
     State(provider): State<Provider>,
@@ -28,8 +29,8 @@ pub(super) async fn handle(
     let resource = keys::derive_resource(installation, &call.identity.seed).map_err(ApiError::internal)?;
     let create = Create { provider: &provider, request, id: resource.clone(), metadata: String::new() }.checked()?;
     let deadline = call.deadline;
-    let command = Command { identity: &call.identity, installation, resource: &resource, deadline };
-    let answer = operation::run(&provider, &command, &create).await?;
+    let target = Target { identity: &call.identity, installation, resource: &resource, deadline };
+    let answer = operation::run(&provider, &target, &create).await?;
     Ok(respond(&provider, installation, answer).await?)
 }
 
@@ -40,27 +41,10 @@ struct Create<'a> {
     metadata: String,
 }
 
-/// Checks a name as customers give it.
-pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
-    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        return Err(ApiError::invalid(format!("name must have 1 to {NAME_CHARS_MAX} characters")));
-    }
-    Ok(())
-}
-
-/// The metadata as the text that is kept.
-pub(crate) fn metadata_text(metadata: &tradepost_marketplace::wire::Metadata) -> Result<String, ApiError> {
-    let text = serde_json::to_string(metadata).map_err(ApiError::internal)?;
-    if text.len() > METADATA_BYTES_MAX {
-        return Err(ApiError::invalid(format!("metadata is larger than {METADATA_BYTES_MAX} bytes")));
-    }
-    Ok(text)
-}
-
 impl Create<'_> {
     fn checked(mut self) -> Result<Self, ApiError> {
-        check_name(&self.request.name)?;
-        self.metadata = metadata_text(&self.request.metadata)?;
+        said::name(&self.request.name)?;
+        self.metadata = said::metadata_text(&self.request.metadata)?;
         Ok(self)
     }
 

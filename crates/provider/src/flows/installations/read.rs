@@ -6,11 +6,11 @@ use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::partner;
 
 use crate::caller::{self, Rule};
-use crate::catalog::{Catalog, Plan};
 use crate::edge::error::{ApiError, Envelope};
 use crate::operation::resource_body;
 use crate::provider::Provider;
 use crate::state::{Installation, InstallationStatus, Resource, ResourceState};
+use tradepost_pricing::catalog::{Catalog, Plan};
 
 /// The resource of a path; a foreign or unknown one is 404 alike.
 pub(super) fn resource_id(text: &str) -> Result<ResourceId, ApiError> {

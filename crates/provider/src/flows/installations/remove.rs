@@ -5,11 +5,11 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::read::resource_id;
+use crate::answer::Answer;
+use crate::answer::respond;
 use crate::caller::{self, Rule};
-use crate::edge::answer::respond;
 use crate::edge::error::{ApiError, Envelope};
-use crate::idempotency::Answer;
-use crate::operation::{self, Command, Plan, Planned};
+use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
 use crate::state::{Installation, Intent, Origin, Resource, ResourceState};
@@ -23,8 +23,8 @@ pub(super) async fn handle(
     let call = caller::vercel(&provider, request, Some(&path), Rule::AdminOrSystem, &route).await?;
     let (installation, resource) = (call.installation()?, resource_id(&resource)?);
     let deadline = call.deadline;
-    let command = Command { identity: &call.identity, installation, resource: &resource, deadline };
-    let answer = operation::run(&provider, &command, &Delete).await?;
+    let target = Target { identity: &call.identity, installation, resource: &resource, deadline };
+    let answer = operation::run(&provider, &target, &Delete).await?;
     Ok(respond(&provider, installation, answer).await?)
 }
 

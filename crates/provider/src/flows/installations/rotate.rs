@@ -6,12 +6,11 @@ use axum::response::Response;
 use tradepost_marketplace::partner::RotateSecrets;
 
 use super::read::resource_id;
+use crate::answer::respond;
 use crate::caller::{self, Rule};
-use crate::edge::answer::respond;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
-use crate::flows::secrets::Rotate;
-use crate::operation::{self, Command};
+use crate::operation::{self, Rotate, Target};
 use crate::provider::Provider;
 use crate::state::Origin;
 
@@ -27,7 +26,7 @@ pub(super) async fn handle(
     let delay = request.delay().map_err(|error| ApiError::invalid(error.to_string()))?;
     let rotate = Rotate { origin: Origin::Vercel, grace_seconds: delay.map(|delay| delay.as_secs()) };
     let deadline = call.deadline;
-    let command = Command { identity: &call.identity, installation, resource: &resource, deadline };
-    let answer = operation::run(&provider, &command, &rotate).await?;
+    let target = Target { identity: &call.identity, installation, resource: &resource, deadline };
+    let answer = operation::run(&provider, &target, &rotate).await?;
     Ok(respond(&provider, installation, answer).await?)
 }

@@ -1,25 +1,27 @@
 //! A customer renames, reconfigures or changes plans (B.8), or changes the installation's plan (B.3).
 
+use async_trait::async_trait;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use tradepost_marketplace::ids::PlanId;
+use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::partner::{UpdateInstallation, UpdateResource};
-use tradepost_store::Write;
+use tradepost_store::{Stored, Write};
 
-use super::provision::{check_name, metadata_text};
 use super::read::{resource_id, view};
+use crate::answer::Answer;
+use crate::answer::respond;
 use crate::caller::{self, Rule};
-use crate::catalog::{Catalog, Scope};
-use crate::edge::answer::respond;
-use crate::edge::body;
+use crate::command::{self, Call, Change, Command, Judged};
 use crate::edge::error::{ApiError, Envelope};
-use crate::flows::{self, RACES_MAX, committed};
-use crate::idempotency::{self, Answer, Known};
-use crate::operation::{self, Command, Plan, Planned, must_be_live, plan_starts, unknown_plan};
+use crate::edge::{body, said};
+use crate::installed;
+use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
+use crate::state::segments::{must_be_live, offers, pending, plan_starts, unknown_plan};
 use crate::state::{Installation, Intent, Origin, Resource};
+use tradepost_pricing::catalog::Scope;
 
 /// B.3.
 pub(super) async fn installation(
@@ -30,28 +32,33 @@ pub(super) async fn installation(
     let call = caller::vercel(&provider, request, Some(&path), Rule::Admin, "update_installation").await?;
     let id = call.installation()?;
     let command: UpdateInstallation = body::parse_optional(&call.body)?;
-    let catalog = provider.catalog()?;
-    let of_installation = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.scope == Scope::Installation);
-    for _ in 0..RACES_MAX {
-        let stored = flows::active(&provider, id).await;
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, id, answer).await?);
-        }
-        let mut stored = stored?;
-        if let Some(plan) = command.billing_plan_id.as_ref().filter(|plan| !of_installation(plan)) {
-            return Err(unknown_plan(plan).into());
-        }
-        if command.billing_plan_id.is_some() {
-            stored.item.plan.clone_from(&command.billing_plan_id);
+    Ok(command::answer(&provider, Call::of_vercel(&call)?, &ChangePlan { id, command }).await?)
+}
+
+struct ChangePlan<'a> {
+    id: &'a InstallationId,
+    command: UpdateInstallation,
+}
+
+#[async_trait]
+impl Command for ChangePlan<'_> {
+    type State = Stored<Installation>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        installed::active(provider, self.id).await
+    }
+
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
+        let catalog = provider.catalog()?;
+        if let Some(plan) = &self.command.billing_plan_id {
+            let known = catalog.plan(plan).filter(|plan| plan.scope == Scope::Installation);
+            known.ok_or_else(|| unknown_plan(plan))?;
+            stored.item.plan = Some(plan.clone());
         }
         let answer = Answer::json(StatusCode::OK, &view(catalog, &stored))?;
-        let mut writes = vec![Write::replace(&stored.item, stored.version)?];
-        writes.extend(call.identity.remember(&answer, provider.clock.now())?);
-        if committed(&provider, writes).await? {
-            return Ok(respond(&provider, id, answer).await?);
-        }
+        let write = Write::replace(&stored.item, stored.version)?;
+        Ok(Judged::Change(Change::answered(answer).writing([write])))
     }
-    Err(ApiError::busy(1).into())
 }
 
 /// B.8.
@@ -65,23 +72,23 @@ pub(super) async fn resource(
     let (installation, resource) = (call.installation()?, resource_id(&resource)?);
     let request: UpdateResource = body::parse_optional(&call.body)?;
     if let Some(name) = &request.name {
-        check_name(name)?;
+        said::name(name)?;
     }
-    let metadata = request.metadata.as_ref().map(metadata_text).transpose()?;
-    let change = Change { provider: &provider, request, metadata };
+    let metadata = request.metadata.as_ref().map(said::metadata_text).transpose()?;
+    let update = Update { provider: &provider, request, metadata };
     let deadline = call.deadline;
-    let command = Command { identity: &call.identity, installation, resource: &resource, deadline };
-    let answer = operation::run(&provider, &command, &change).await?;
+    let target = Target { identity: &call.identity, installation, resource: &resource, deadline };
+    let answer = operation::run(&provider, &target, &update).await?;
     Ok(respond(&provider, installation, answer).await?)
 }
 
-struct Change<'a> {
+struct Update<'a> {
     provider: &'a Provider,
     request: UpdateResource,
     metadata: Option<String>,
 }
 
-impl Plan for Change<'_> {
+impl Plan for Update<'_> {
     fn plan(&self, installation: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError> {
         if !installation.is_active() {
             return Err(ApiError::conflict("the installation was uninstalled"));
@@ -106,15 +113,4 @@ impl Plan for Change<'_> {
         };
         Ok(Planned::Go(Box::new(resource.clone()), intent))
     }
-}
-
-/// Whether a plan is to begin later. One that was given up is an empty segment.
-fn pending(resource: &Resource, now: jiff::Timestamp) -> bool {
-    resource.segments.iter().any(|segment| segment.start > now && segment.end != Some(segment.start))
-}
-
-/// Whether the resource's product has the plan.
-pub(crate) fn offers(catalog: &Catalog, resource: &Resource, plan: &PlanId) -> bool {
-    let product = catalog.product(resource.product.as_str());
-    product.is_some_and(|product| product.plans.iter().any(|offered| offered.id == *plan))
 }

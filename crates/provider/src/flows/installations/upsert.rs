@@ -3,6 +3,7 @@
 //! Create-or-update, idempotent. A repeated call may carry a new access token; one that was replaced before
 //! never comes back, however late the call arrives.
 
+use async_trait::async_trait;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -10,18 +11,18 @@ use jiff::{Timestamp, Unit};
 use secrecy::ExposeSecret;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::partner::UpsertInstallation;
-use tradepost_store::Write;
+use tradepost_store::{Stored, Write};
 
+use crate::answer::Answer;
 use crate::caller::{self, Rule};
-use crate::edge::answer::respond;
+use crate::command::{self, Call, Change, Command, Judged};
+use crate::commit::committed;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
-use crate::flows::{RACES_MAX, committed};
-use crate::idempotency::{self, Answer, Known};
-use crate::period::Schedule;
 use crate::provider::Provider;
 use crate::state::installation::{RETIRED_TOKENS_MAX, TOKEN_FIELD};
 use crate::state::{Installation, InstallationStatus, ShardCheckpoint, keys};
+use tradepost_pricing::period::{self, Schedule};
 
 /// The longest access token.
 const TOKEN_BYTES_MAX: usize = 4096;
@@ -41,31 +42,39 @@ pub(super) async fn handle(
     let id = call.installation()?;
     let command: UpsertInstallation = body::parse(&call.body)?;
     check(&command)?;
-    for _ in 0..RACES_MAX {
-        if let Known::Answered(answer) = idempotency::look_up(&provider, &call.identity).await? {
-            return Ok(respond(&provider, id, answer).await?);
-        }
-        let now = provider.clock.now();
-        let answer = Answer::empty(StatusCode::NO_CONTENT);
-        let mut writes: Vec<Write> = call.identity.remember(&answer, now)?.into_iter().collect();
-        match provider.store.get::<Installation>(&Installation::key_of(id)).await? {
+    Ok(command::answer(&provider, Call::of_vercel(&call)?, &Upsert { id, command }).await?)
+}
+
+struct Upsert<'a> {
+    id: &'a InstallationId,
+    command: UpsertInstallation,
+}
+
+#[async_trait]
+impl Command for Upsert<'_> {
+    type State = Option<Stored<Installation>>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        Ok(provider.store.get::<Installation>(&Installation::key_of(self.id)).await?)
+    }
+
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+        let write = match stored {
             None => {
-                open_shard(&provider, id, now).await?;
-                writes.push(Write::create(&create(&provider, id, &command, now).await?)?);
+                let now = provider.clock.now();
+                open_shard(provider, self.id, now).await?;
+                Write::create(&create(provider, self.id, &self.command, now).await?)?
             }
             Some(stored) if !stored.is_active() => {
-                return Err(ApiError::conflict("the installation was uninstalled; a new one has a new id").into());
+                return Err(ApiError::conflict("the installation was uninstalled; a new one has a new id"));
             }
             Some(mut stored) => {
-                refresh(&provider, &mut stored.item, &command).await?;
-                writes.push(Write::replace(&stored.item, stored.version)?);
+                refresh(provider, &mut stored.item, &self.command).await?;
+                Write::replace(&stored.item, stored.version)?
             }
-        }
-        if committed(&provider, writes).await? {
-            return Ok(respond(&provider, id, answer).await?);
-        }
+        };
+        Ok(Judged::Change(Change::answered(Answer::empty(StatusCode::NO_CONTENT)).writing([write])))
     }
-    Err(ApiError::busy(1).into())
 }
 
 /// What is kept of the command, in sizes that can be.
@@ -153,7 +162,7 @@ async fn open_shard(provider: &Provider, id: &InstallationId, now: Timestamp) ->
     if provider.store.get::<ShardCheckpoint>(&ShardCheckpoint::key_of(shard)).await?.is_some() {
         return Ok(());
     }
-    let hour = crate::flows::billing::hour_of(now);
+    let hour = period::hour_of(now);
     let checkpoint =
         ShardCheckpoint { shard, hour, served_at: now, failing_since: None, serving: None, lease_until: None };
     // Losing this race is as good as winning it.

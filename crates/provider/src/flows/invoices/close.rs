@@ -1,54 +1,68 @@
 //! The close of a period.
 
+use async_trait::async_trait;
 use http::StatusCode;
 use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::money::Money;
 use tradepost_marketplace::wire::Period;
-use tradepost_store::{Key, Stored, Write};
+use tradepost_pricing::ledger::Entry;
+use tradepost_pricing::metering::READING_AGE_MAX;
+use tradepost_pricing::period;
+use tradepost_pricing::pricing::{self, Settlement};
+use tradepost_store::{Record, Stored, Write};
 
-use super::{archive, lines};
+use crate::answer::Answer;
+use crate::command::{Change, NOBODY, Reply};
+use crate::commit::{Attempt, Tried, committed, until_won};
+use crate::deadline::Deadline;
 use crate::edge::ApiError;
-use crate::flows::slice::{self, Slice};
-use crate::flows::{RACES_MAX, committed};
-use crate::idempotency::{Answer, Identity, Remembered};
-use crate::ledger::Entry;
-use crate::metering::READING_AGE_MAX;
-use crate::outbox::{self, Hold, What};
-use crate::period;
-use crate::pricing::{self, Settlement};
+use crate::effects::What;
+use crate::idempotency::Identity;
+use crate::invoice::{CARRIED_NAME, entry_write, lines};
+use crate::outbox::Hold;
 use crate::provider::Provider;
+use crate::slice::{self, Slice, archive};
 use crate::state::installation::CLOSED_PERIODS_MAX;
-use crate::state::keys;
-use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, LedgerEntry};
-
-/// What carried small amounts are called on the next invoice.
-pub(super) const CARRIED_NAME: &str = "Carried over from earlier periods";
+use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, keys};
 
 /// Closes the oldest open period if its time has come. `None`: there was nothing to close.
-pub(crate) async fn scheduled(provider: &Provider, id: &InstallationId) -> Result<Option<Vec<Hold>>, ApiError> {
-    for _ in 0..RACES_MAX {
-        let Some(slice) = slice::read(provider, id).await? else { return Ok(None) };
+pub(super) async fn scheduled(
+    provider: &Provider,
+    id: &InstallationId,
+    deadline: Deadline,
+) -> Result<Option<Vec<Hold>>, ApiError> {
+    until_won(provider, deadline, &mut Scheduled { id }).await
+}
+
+struct Scheduled<'a> {
+    id: &'a InstallationId,
+}
+
+#[async_trait]
+impl Attempt for Scheduled<'_> {
+    type Output = Option<Vec<Hold>>;
+
+    async fn attempt(&mut self, provider: &Provider) -> Result<Tried<Self::Output>, ApiError> {
+        let Some(slice) = slice::read(provider, self.id).await? else { return Ok(Tried::Through(None)) };
         let now = provider.clock.now();
         let installation = &slice.installation;
         let open = matches!(installation.status, InstallationStatus::Active | InstallationStatus::Uninstalling);
         if !open || (installation.closing.is_none() && period::close_at(installation.period_end) > now) {
-            return Ok(None);
+            return Ok(Tried::Through(None));
         }
         if installation.closing.is_none() {
             begin(provider, installation, installation.period_end, None).await?;
-            continue;
+            return Ok(Tried::Step);
         }
         if archive(provider, &slice).await? {
-            continue;
+            return Ok(Tried::Step);
         }
-        let closing = prepare(provider, &slice, slice.installation.open_period(), now).await?;
-        if let Some(closed) = closing.commit(provider, None).await? {
-            tidy(provider, id).await;
-            return Ok(Some(closed.holds));
-        }
+        let closing = prepare(provider, &slice, installation.open_period(), now).await?;
+        let Some(closed) = closing.commit(provider, self.id, &NOBODY).await? else { return Ok(Tried::Lost) };
+        tidy(provider, self.id).await;
+        Ok(Tried::Through(Some(closed.holds)))
     }
-    Err(ApiError::busy(1).because("lost every race for the close"))
 }
 
 /// Begins a close: from this commit on no reading lands in the period. What got in before is in the slice as
@@ -65,7 +79,7 @@ pub(super) async fn begin(
     let mut writes = Vec::new();
     if let Some(record) = asked_by.and_then(|identity| identity.running("close", provider.clock.now())) {
         // Whoever finishes the close answers this request.
-        installation.closing_for = Some((record.home.clone(), record.name.clone()));
+        installation.closing_for = Some(record.key());
         writes.push(Write::create(&record)?);
     }
     writes.push(Write::replace(&installation, stored.version)?);
@@ -85,34 +99,13 @@ pub(super) async fn tidy(provider: &Provider, id: &InstallationId) {
     }
 }
 
-/// A close, ready to be committed.
-pub(super) struct Closing {
-    writes: Vec<Write>,
-    owed: Vec<What>,
-    id: InstallationId,
-    /// The idempotency record that waits for it.
-    answers: Option<Key>,
-    /// What it comes to.
-    pub(super) settlement: Settlement,
-    /// The invoice, if there is one.
-    pub(super) invoice: Option<InvoiceRecord>,
-}
-
-/// A close that was committed.
-pub(super) struct Closed {
-    /// Lanes to deliver.
-    pub(super) holds: Vec<Hold>,
-    /// What a partner system is answered.
-    pub(super) answer: Answer,
-}
-
 /// Prices a period and prepares its close. Writes the invoice's lines, nothing else.
 pub(super) async fn prepare(
     provider: &Provider,
     slice: &Slice,
     period: Period,
     now: Timestamp,
-) -> Result<Closing, ApiError> {
+) -> Result<Change, ApiError> {
     let stored = &slice.installation;
     let id = stored.id.clone();
     let is_last = stored.is_last_period();
@@ -148,8 +141,8 @@ pub(super) async fn prepare(
         owed.push(What::FinalizeInstallation);
     }
     writes.push(Write::replace(&installation, stored.version)?);
-    let answers = stored.closing_for.clone().map(|(pk, sk)| Key { pk, sk });
-    Ok(Closing { writes, owed, id, answers, settlement, invoice })
+    let change = Change::of(answer(settlement, invoice.as_ref())).writing(writes).owing(owed);
+    Ok(change.awaited(stored.closing_for.clone()))
 }
 
 /// Prepares a rehearsal (spec F, "Test mode"): what a close now would come to is submitted as a test invoice. It
@@ -159,7 +152,7 @@ pub(super) async fn rehearse(
     slice: &Slice,
     period: Period,
     now: Timestamp,
-) -> Result<Closing, ApiError> {
+) -> Result<Change, ApiError> {
     let stored = &slice.installation;
     let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
     let settlement = pricing::settle(&bill, &stored.carried_for_pricing(), false).map_err(ApiError::internal)?;
@@ -170,8 +163,22 @@ pub(super) async fn rehearse(
     let invoice = invoice(provider, &mut installation, &settlement, period, now).await?;
     let invoice = InvoiceRecord { is_test: true, carried_in_cents: 0, ..invoice };
     let writes = vec![Write::create(&invoice)?, Write::replace(&installation, stored.version)?];
-    let owed = vec![What::SubmitInvoice { number: invoice.number }];
-    Ok(Closing { writes, owed, id: stored.id.clone(), answers: None, settlement, invoice: Some(invoice) })
+    let change = Change::of(answer(settlement, Some(&invoice)));
+    Ok(change.writing(writes).owing([What::SubmitInvoice { number: invoice.number }]))
+}
+
+/// What a partner system is answered: what the close comes to.
+fn answer(settlement: Settlement, invoice: Option<&InvoiceRecord>) -> Reply {
+    let invoice = invoice.map(|invoice| invoice.external_id.to_string());
+    Reply::Of(Box::new(move |effects| {
+        let body = serde_json::json!({
+            "invoiceId": invoice,
+            "total": settlement.total,
+            "carriedOver": settlement.carry_over.to_string(),
+            "effects": effects,
+        });
+        Answer::json(StatusCode::ACCEPTED, &body)
+    }))
 }
 
 /// The installation's next invoice. Writes its lines.
@@ -210,12 +217,6 @@ async fn invoice(
     })
 }
 
-/// The write of a ledger entry, if there is anything to enter.
-pub(super) fn entry_write(id: &InstallationId, entry: Option<Entry>) -> Result<Option<Write>, ApiError> {
-    let record = entry.map(|entry| LedgerEntry { installation: id.clone(), entry });
-    Ok(record.map(|record| Write::create(&record)).transpose()?)
-}
-
 /// What was invoiced or written off is no longer carried; what is carried on is one amount.
 fn carry_on(installation: &mut Installation, settlement: &Settlement) {
     installation.carried.clear();
@@ -238,35 +239,4 @@ fn advance(installation: &mut Installation, closed: Period, is_last: bool, now: 
     let next = installation.schedule().following(closed.end);
     installation.period_start = closed.end;
     installation.period_end = installation.uninstalled_at.map_or(next.end, |at| next.end.min(at));
-}
-
-impl Closing {
-    /// Commits. `None`: something moved, prepare again.
-    pub(super) async fn commit(
-        self,
-        provider: &Provider,
-        identity: Option<&Identity>,
-    ) -> Result<Option<Closed>, ApiError> {
-        let mut writes = self.writes;
-        let owed = outbox::enqueue(provider, &self.id, self.owed).await?;
-        writes.extend(owed.writes);
-        let invoice = self.invoice.as_ref().map(|invoice| invoice.external_id.to_string());
-        let body = serde_json::json!({
-            "invoiceId": invoice,
-            "total": self.settlement.total,
-            "carriedOver": self.settlement.carry_over.to_string(),
-            "effects": owed.ids,
-        });
-        let answer = Answer::json(StatusCode::ACCEPTED, &body)?;
-        if let Some(key) = &self.answers
-            && let Some(mut record) = provider.store.get::<Remembered>(key).await?
-        {
-            record.item.answer = Some(answer.clone());
-            writes.push(Write::replace(&record.item, record.version)?);
-        }
-        if let Some(identity) = identity.filter(|identity| identity.key != self.answers) {
-            writes.extend(identity.remember(&answer, provider.clock.now())?);
-        }
-        Ok(committed(provider, writes).await?.then_some(Closed { holds: owed.holds, answer }))
-    }
 }

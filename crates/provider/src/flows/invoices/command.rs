@@ -1,29 +1,32 @@
 //! What partner systems ask of invoices: `invoice.close`, `invoice.adjust` and what settles ([`settle`]) on
 //! `/partner/invoices`, `invoice.query` on `/partner/invoices/query`.
 
+use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
-use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::money::Money;
-use tradepost_store::{Key, Stored, Write};
+use tradepost_marketplace::wire::Period;
+use tradepost_pricing::ledger::Entry;
+use tradepost_pricing::period;
+use tradepost_store::{Stored, Write};
 
-use super::close::{begin, entry_write, prepare, rehearse, tidy};
-use super::{archive, lines, settle};
+use super::close::{begin, prepare, rehearse, tidy};
+use super::settle;
+use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
-use crate::edge::answer::respond;
+use crate::command::{self, Call, Change, Command, Judged};
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::flows::{self, RACES_MAX, committed, slice};
-use crate::idempotency::{self, Answer, Known};
-use crate::ledger::Entry;
-use crate::outbox;
-use crate::period;
+use crate::installed;
+use crate::invoice::{entry_write, find, lines};
 use crate::provider::Provider;
 use crate::signing::Scope;
-use crate::state::{CarriedAmount, InvoiceRecord, keys};
+use crate::slice::{self, Slice, archive};
+use crate::state::{CarriedAmount, Installation, keys};
 
 /// The most lines of one adjustment.
 const LINES_MAX: usize = 20;
@@ -63,102 +66,141 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let types = ["invoice.close", "invoice.adjust", "invoice.settle", "effect.settle"];
     let types = types.map(|kind| (kind, Scope::Invoices));
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
-    for _ in 0..RACES_MAX {
-        let answer = match call.kind.as_str() {
-            "invoice.close" => close(&provider, &call, call.read()?).await?,
-            "invoice.settle" => settle::invoice(&provider, &call, &call.read()?).await?,
-            "effect.settle" => settle::effect(&provider, &call, &call.read()?).await?,
-            _ => adjust(&provider, &call, &call.read()?).await?,
-        };
-        if let Some(answer) = answer {
-            return Ok(respond(&provider, &call.installation, answer).await?);
+    let asked = Call::of_partner(&call);
+    Ok(match call.kind.as_str() {
+        "invoice.close" => {
+            let Close { dry_run, test } = call.read()?;
+            command::answer(&provider, asked, &CloseNow { call: &call, dry_run, test }).await?
         }
-    }
-    Err(ApiError::busy(1).into())
+        "invoice.settle" => {
+            let settle = settle::Invoice::of(&call, call.read()?)?;
+            command::answer(&provider, asked, &settle).await?
+        }
+        "effect.settle" => {
+            let settle = settle::Effect::of(&call, call.read()?)?;
+            command::answer(&provider, asked, &settle).await?
+        }
+        _ => {
+            let command: Adjust = call.read()?;
+            if command.lines.is_empty() || command.lines.len() > LINES_MAX {
+                return Err(ApiError::invalid(format!("lines must be 1 to {LINES_MAX}")).into());
+            }
+            command::answer(&provider, asked, &AddLines { call: &call, lines: command.lines }).await?
+        }
+    })
 }
 
 /// Ends the open period now and invoices it; or says, as a dry run, what that would come to; or submits that as
 /// a test invoice and closes nothing.
-async fn close(provider: &Provider, call: &PartnerCall, command: Close) -> Result<Option<Answer>, ApiError> {
-    // State first, then the record: they are written together, so new state means that the answer is there.
-    let slice = slice::read(provider, &call.installation).await?;
-    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
-        return Ok(Some(answer));
+struct CloseNow<'a> {
+    call: &'a PartnerCall,
+    dry_run: bool,
+    test: bool,
+}
+
+#[async_trait]
+impl Command for CloseNow<'_> {
+    type State = Option<Slice>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        slice::read(provider, &self.call.installation).await
     }
-    let slice = slice.ok_or_else(|| ApiError::not_found("installation"))?;
-    if !slice.installation.is_active() {
-        let begun = slice.installation.closing_for.as_ref().map(|(pk, sk)| Key { pk: pk.clone(), sk: sk.clone() });
+
+    async fn judge(&self, provider: &Provider, slice: Self::State) -> Result<Judged, ApiError> {
+        let slice = slice.ok_or_else(|| ApiError::not_found("installation"))?;
+        let installation = &slice.installation;
+        if !installation.is_active() {
+            return Err(self.overtaken(installation));
+        }
+        let now = provider.clock.now();
+        let open = installation.open_period();
+        // A period that is over and waits for its close is closed as it is.
+        let is_over = installation.closing.is_some() || open.end <= now;
+        let period = if is_over { open } else { period::cut(open, now).ok_or_else(empty)? };
+        if self.dry_run {
+            return dry_run(provider, &slice, period).map(Judged::Answer);
+        }
+        if self.test {
+            return rehearse(provider, &slice, period, now).await.map(Judged::Change);
+        }
+        if installation.closing.is_none() {
+            begin(provider, installation, period.end, Some(&self.call.identity)).await?;
+            return Ok(Judged::Again);
+        }
+        if archive(provider, &slice).await? {
+            return Ok(Judged::Again);
+        }
+        prepare(provider, &slice, period, now).await.map(Judged::Change)
+    }
+
+    async fn committed(&self, provider: &Provider) {
+        if !self.test {
+            tidy(provider, &self.call.installation).await;
+        }
+    }
+}
+
+impl CloseNow<'_> {
+    /// What is answered once the installation was uninstalled.
+    fn overtaken(&self, installation: &Installation) -> ApiError {
+        let begun = &installation.closing_for;
         // What this very request began is the end now. The scheduler closes it, once Vercel has heard of the uninstall
         // and takes a final invoice, and answers this request.
-        return Err(if begun.is_some() && begun == call.identity.key {
+        if begun.is_some() && *begun == self.call.identity.key {
             ApiError::busy(CLOSED_BY_SCHEDULE_SECONDS)
         } else {
             ApiError::conflict("the installation was uninstalled")
-        });
+        }
     }
-    let now = provider.clock.now();
-    let open = slice.installation.open_period();
-    // A period that is over and waits for its close is closed as it is.
-    let is_over = slice.installation.closing.is_some() || open.end <= now;
-    let period = if is_over { open } else { period::cut(open, now).ok_or_else(empty)? };
-    if command.dry_run {
-        let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
-        let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
-        return Answer::json(StatusCode::OK, &body).map(Some);
-    }
-    if command.test {
-        let rehearsal = rehearse(provider, &slice, period, now).await?;
-        let Some(done) = rehearsal.commit(provider, Some(&call.identity)).await? else { return Ok(None) };
-        outbox::deliver_all(provider, done.holds, call.deadline).await;
-        return Ok(Some(done.answer));
-    }
-    if slice.installation.closing.is_none() {
-        begin(provider, &slice.installation, period.end, Some(&call.identity)).await?;
-        return Ok(None);
-    }
-    if archive(provider, &slice).await? {
-        return Ok(None);
-    }
-    let closing = prepare(provider, &slice, period, now).await?;
-    let Some(closed) = closing.commit(provider, Some(&call.identity)).await? else { return Ok(None) };
-    tidy(provider, &call.installation).await;
-    outbox::deliver_all(provider, closed.holds, call.deadline).await;
-    Ok(Some(closed.answer))
 }
 
 fn empty() -> ApiError {
     ApiError::conflict("the open period has only just begun")
 }
 
+/// What a close now would come to.
+fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Result<Answer, ApiError> {
+    let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
+    let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
+    Answer::json(StatusCode::OK, &body)
+}
+
 /// Puts amounts on the next invoice.
-async fn adjust(provider: &Provider, call: &PartnerCall, command: &Adjust) -> Result<Option<Answer>, ApiError> {
-    if command.lines.is_empty() || command.lines.len() > LINES_MAX {
-        return Err(ApiError::invalid(format!("lines must be 1 to {LINES_MAX}")));
+struct AddLines<'a> {
+    call: &'a PartnerCall,
+    lines: Vec<AdjustLine>,
+}
+
+#[async_trait]
+impl Command for AddLines<'_> {
+    type State = Stored<Installation>;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        installed::active(provider, &self.call.installation).await
     }
-    let stored = flows::active(provider, &call.installation).await;
-    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
-        return Ok(Some(answer));
-    }
-    let mut stored = stored?;
-    let cause = &keys::digest_of(&[call.identity.seed.as_bytes()])[..16];
-    let mut writes = Vec::new();
-    for (number, line) in command.lines.iter().enumerate() {
-        let length = line.name.chars().count();
-        if length == 0 || length > LINE_NAME_CHARS_MAX || line.amount == Money::ZERO {
-            let text = format!("a line has a name of 1 to {LINE_NAME_CHARS_MAX} characters and an amount above 0.00");
-            return Err(ApiError::invalid(text));
+
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
+        let id = &self.call.installation;
+        let cause = &keys::digest_of(&[self.call.identity.seed.as_bytes()])[..16];
+        let mut writes = Vec::new();
+        for (number, line) in self.lines.iter().enumerate() {
+            let length = line.name.chars().count();
+            if length == 0 || length > LINE_NAME_CHARS_MAX || line.amount == Money::ZERO {
+                let text =
+                    format!("a line has a name of 1 to {LINE_NAME_CHARS_MAX} characters and an amount above 0.00");
+                return Err(ApiError::invalid(text));
+            }
+            let amount = if line.credit { -line.amount } else { line.amount };
+            let cause = format!("{id}.a{cause}.{number}");
+            let entry = Entry::carried(&cause, provider.clock.now(), amount, &line.name).map_err(ApiError::internal)?;
+            writes.extend(entry_write(id, entry)?);
+            let resource = line.resource_id.clone();
+            stored.item.carry(CarriedAmount { cents: amount.cents(), resource, name: line.name.clone() });
         }
-        let amount = if line.credit { -line.amount } else { line.amount };
-        let cause = format!("{}.a{cause}.{number}", call.installation);
-        let entry = Entry::carried(&cause, provider.clock.now(), amount, &line.name).map_err(ApiError::internal)?;
-        writes.extend(entry_write(&call.installation, entry)?);
-        let resource = line.resource_id.clone();
-        stored.item.carry(CarriedAmount { cents: amount.cents(), resource, name: line.name.clone() });
+        let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "lines": self.lines.len() }))?;
+        writes.push(Write::replace(&stored.item, stored.version)?);
+        Ok(Judged::Change(Change::answered(answer).writing(writes)))
     }
-    let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "lines": command.lines.len() }))?;
-    writes.push(Write::replace(&stored.item, stored.version)?);
-    writes.extend(call.identity.remember(&answer, provider.clock.now())?);
-    Ok(committed(provider, writes).await?.then_some(answer))
 }
 
 #[derive(Deserialize)]
@@ -192,16 +234,4 @@ pub(super) async fn query(State(provider): State<Provider>, request: Request) ->
     let text = format!("{text},\"items\":{items},\"discounts\":{discounts}}}");
     let raw = serde_json::value::RawValue::from_string(text).map_err(ApiError::internal)?;
     Ok(Json(raw).into_response())
-}
-
-/// An invoice by our id; one of another installation is not found.
-pub(super) async fn find(
-    provider: &Provider,
-    id: &InstallationId,
-    invoice: &str,
-) -> Result<Stored<InvoiceRecord>, ApiError> {
-    let parsed = keys::parse_invoice_id(invoice).filter(|(home, _)| home == id);
-    let (_, number) = parsed.ok_or_else(|| ApiError::not_found("invoice"))?;
-    let stored = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await?;
-    stored.ok_or_else(|| ApiError::not_found("invoice"))
 }

@@ -9,22 +9,14 @@
 //!
 //! What fails: the scheduler fires twice (the guard on the installation lets one close through), a crash
 //! between any two steps (lines are written first, under the invoice's number, and overwritten by the next
-//! try), Vercel refuses an invoice (it is tried again for a day, with its lines under other plans, too: `refused`;
+//! try), Vercel refuses an invoice (it is tried again for a day, with its lines under other plans, too: the effect `submit_invoice`;
 //! then it is a dead letter that blocks the installation's money lane, an `error` in the log: a person must act, by way
 //! of `settle`).
 
-mod archive;
-mod book;
-pub(crate) mod close;
+mod close;
 mod command;
-pub(crate) mod finalize;
-pub(crate) mod late;
-mod lines;
-pub(crate) mod read;
-pub(crate) mod refund;
-mod refused;
+mod refund;
 mod settle;
-pub(crate) mod submit;
 
 use axum::Json;
 use axum::Router;
@@ -32,16 +24,17 @@ use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-pub(crate) use archive::{archive, totals as closed_totals};
-
 use crate::caller;
 use crate::edge::error::Problem;
-use crate::edge::layer::{self, Field, note};
-use crate::outbox;
+use crate::edge::wide::{Field, note};
+use crate::effects;
+use crate::layer;
 use crate::provider::Provider;
 use crate::state::installation::CLOSES;
 use crate::state::keys;
 
+/// What a run keeps of its time: one close, and delivering what it owes.
+const MARGIN_SECONDS: i64 = 10;
 /// How many closes one run takes up.
 const RUN_MAX: usize = 500;
 
@@ -76,11 +69,11 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
     for key in provider.store.due(CLOSES, provider.clock.now(), RUN_MAX).await? {
         let Some(id) = keys::installation_of(&key) else { continue };
         report.due += 1;
-        if provider.lease.now() >= deadline.less(10).0 {
+        if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
             report.left += 1;
             continue;
         }
-        match close::scheduled(&provider, &id).await {
+        match close::scheduled(&provider, &id, deadline).await {
             Ok(closed) => {
                 report.closed += u32::from(closed.is_some());
                 holds.extend(closed.into_iter().flatten());
@@ -92,7 +85,7 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
         }
     }
     // All closes first: a slow Vercel must not keep other customers' periods open.
-    outbox::deliver_all(&provider, holds, deadline).await;
+    effects::deliver_all(&provider, holds, deadline).await;
     note(Field::PeriodsClosed, report.closed);
     note(Field::PeriodsFailed, report.failed);
     note(Field::PeriodsLeft, report.left);

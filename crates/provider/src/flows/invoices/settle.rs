@@ -8,19 +8,19 @@
 //! money lane goes on. What fails: the lane is being delivered (409, `Retry-After`), the invoice or effect is not
 //! one to be settled (409, 404), Vercel's invoice is another (422), Vercel does not answer (503).
 
-use http::StatusCode;
+use async_trait::async_trait;
 use serde::Deserialize;
-use tradepost_marketplace::ids::InvoiceId;
-use tradepost_marketplace::wire::Invoice;
+use tradepost_marketplace::ids::{InstallationId, InvoiceId};
+use tradepost_marketplace::wire::Invoice as VercelInvoice;
 use tradepost_store::{Stored, Write};
 
-use super::book::{self, Seen, book};
-use super::command::find;
 use crate::caller::PartnerCall;
+use crate::command::{Change, Command, Judged};
 use crate::edge::error::{ApiError, Code};
-use crate::flows::{self, OpenToken, committed};
-use crate::idempotency::{self, Answer, Known};
-use crate::outbox::{self, Class, Effect, Enqueued, LaneName, Stuck, What, parse_effect_id};
+use crate::effects::{Stuck, What};
+use crate::installed::{self, OpenToken};
+use crate::invoice::{Seen, book, find};
+use crate::outbox::{self, Class, LaneName, Owed, parse_effect_id};
 use crate::provider::Provider;
 use crate::state::{InstallationStatus, InvoicePhase, InvoiceRecord, RefundPhase};
 
@@ -60,92 +60,107 @@ pub(super) struct SettleEffect {
     reason: Option<String>,
 }
 
-/// `invoice.settle`. `None`: something moved, look again.
-pub(super) async fn invoice(
-    provider: &Provider,
-    call: &PartnerCall,
-    command: &SettleInvoice,
-) -> Result<Option<Answer>, ApiError> {
-    let reason = reason(command.outcome, command.reason.as_deref())?;
-    if (command.outcome == Way::Submitted) != command.vercel_invoice_id.is_some() {
-        return Err(ApiError::invalid("vercelInvoiceId goes with the outcome submitted, and with no other"));
-    }
-    // State first, then the record: they are written together, so new state means that the answer is there.
-    let found = stuck_invoice(provider, call, &command.invoice_id).await;
-    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
-        return Ok(Some(answer));
-    }
-    let (mut stored, stuck) = found?;
-    let now = provider.clock.now();
-    let mut writes = Vec::new();
-    let owed = match (command.outcome, &command.vercel_invoice_id) {
-        (Way::Submitted, Some(vercel_id)) => {
-            let seen = Seen::of_invoice(&at_vercel(provider, call, &stored, vercel_id).await?)?;
-            stored.item.vercel_id = Some(vercel_id.clone());
-            writes.extend(book(&mut stored.item, seen, now)?);
-            stuck.done(provider).await?
+/// `invoice.settle`.
+pub(super) struct Invoice<'a> {
+    call: &'a PartnerCall,
+    command: SettleInvoice,
+    reason: String,
+}
+
+impl<'a> Invoice<'a> {
+    /// The command, if it makes sense by itself.
+    pub(super) fn of(call: &'a PartnerCall, command: SettleInvoice) -> Result<Self, ApiError> {
+        let reason = reason(command.outcome, command.reason.as_deref())?.to_owned();
+        if (command.outcome == Way::Submitted) != command.vercel_invoice_id.is_some() {
+            return Err(ApiError::invalid("vercelInvoiceId goes with the outcome submitted, and with no other"));
         }
-        (Way::Resubmit, _) => {
-            stored.item.phase = InvoicePhase::Submitting;
+        Ok(Self { call, command, reason })
+    }
+}
+
+#[async_trait]
+impl Command for Invoice<'_> {
+    type State = (Stored<InvoiceRecord>, Stuck);
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        stuck_invoice(provider, self.call, &self.command.invoice_id).await
+    }
+
+    async fn judge(&self, provider: &Provider, (mut stored, stuck): Self::State) -> Result<Judged, ApiError> {
+        let (command, reason, now) = (&self.command, &self.reason, provider.clock.now());
+        let mut writes = Vec::new();
+        let owed = match (command.outcome, &command.vercel_invoice_id) {
+            (Way::Submitted, Some(vercel_id)) => {
+                let seen = Seen::of_invoice(&at_vercel(provider, self.call, &stored, vercel_id).await?)?;
+                stored.item.vercel_id = Some(vercel_id.clone());
+                writes.extend(book(&mut stored.item, seen, now)?);
+                stuck.done(provider).await?
+            }
+            (Way::Resubmit, _) => {
+                stored.item.phase = InvoicePhase::Submitting;
+                stuck.again(provider).await?
+            }
+            (Way::Abandon, _) => {
+                writes.extend(book::abandon(&mut stored.item, reason, now)?);
+                stuck.abandon(provider, reason).await?
+            }
+            _ => return Err(ApiError::invalid("outcome must be submitted, resubmit or abandon")),
+        };
+        writes.push(Write::replace(&stored.item, stored.version)?);
+        tracing::info!(invoice.id = %stored.external_id, outcome = ?command.outcome, "an invoice was settled by hand");
+        Ok(Judged::Change(Change::accepted().writing(writes).enqueued(owed)))
+    }
+}
+
+/// `effect.settle`.
+pub(super) struct Effect<'a> {
+    call: &'a PartnerCall,
+    outcome: Way,
+    reason: String,
+    lane: LaneName,
+    place: String,
+    sequence: u64,
+}
+
+impl<'a> Effect<'a> {
+    /// The command, if it makes sense by itself.
+    pub(super) fn of(call: &'a PartnerCall, command: SettleEffect) -> Result<Self, ApiError> {
+        let SettleEffect { effect_id, outcome, reason: given } = command;
+        let reason = reason(outcome, given.as_deref())?.to_owned();
+        if !matches!(outcome, Way::Retry | Way::Abandon) {
+            return Err(ApiError::invalid("outcome must be retry or abandon"));
+        }
+        let parsed = parse_effect_id(&effect_id).filter(|(lane, ..)| lane.installation == call.installation);
+        let (lane, place, sequence) = parsed.ok_or_else(|| ApiError::not_found("effect"))?;
+        Ok(Self { call, outcome, reason, lane, place, sequence })
+    }
+}
+
+#[async_trait]
+impl Command for Effect<'_> {
+    type State = Stuck;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        outbox::find(provider, &self.lane, &self.place, self.sequence).await
+    }
+
+    async fn judge(&self, provider: &Provider, stuck: Self::State) -> Result<Judged, ApiError> {
+        let stuck = tried(stuck)?;
+        if stuck.effect().what.submits().is_some() {
+            return Err(ApiError::conflict("what is to be settled is the invoice: invoice.settle"));
+        }
+        let kind = stuck.effect().what.name();
+        let mut change = Change::accepted();
+        let owed = if self.outcome == Way::Retry {
             stuck.again(provider).await?
-        }
-        (Way::Abandon, _) => {
-            writes.extend(book::abandon(&mut stored.item, reason, now)?);
-            stuck.abandon(provider, reason).await?
-        }
-        _ => return Err(ApiError::invalid("outcome must be submitted, resubmit or abandon")),
-    };
-    writes.push(Write::replace(&stored.item, stored.version)?);
-    tracing::info!(invoice.id = %stored.external_id, outcome = ?command.outcome, "an invoice was settled by hand");
-    commit(provider, call, writes, owed).await
-}
-
-/// `effect.settle`. `None`: something moved, look again.
-pub(super) async fn effect(
-    provider: &Provider,
-    call: &PartnerCall,
-    command: &SettleEffect,
-) -> Result<Option<Answer>, ApiError> {
-    let reason = reason(command.outcome, command.reason.as_deref())?;
-    if !matches!(command.outcome, Way::Retry | Way::Abandon) {
-        return Err(ApiError::invalid("outcome must be retry or abandon"));
+        } else {
+            let installation = &self.call.installation;
+            change = change.writing(given_up(provider, installation, &stuck.effect().what).await?);
+            stuck.abandon(provider, &self.reason).await?
+        };
+        tracing::info!(effect.kind = kind, outcome = ?self.outcome, "an effect was settled by hand");
+        Ok(Judged::Change(change.enqueued(owed)))
     }
-    let parsed = parse_effect_id(&command.effect_id).filter(|(lane, ..)| lane.installation == call.installation);
-    let (lane, place, sequence) = parsed.ok_or_else(|| ApiError::not_found("effect"))?;
-    let stuck = outbox::find(provider, &lane, &place, sequence).await;
-    if let Known::Answered(answer) = idempotency::look_up(provider, &call.identity).await? {
-        return Ok(Some(answer));
-    }
-    let stuck = tried(stuck?)?;
-    if stuck.effect().what.submits().is_some() {
-        return Err(ApiError::conflict("what is to be settled is the invoice: invoice.settle"));
-    }
-    let kind = stuck.effect().what.name();
-    let mut writes = Vec::new();
-    let owed = if command.outcome == Way::Retry {
-        stuck.again(provider).await?
-    } else {
-        writes.extend(given_up(provider, stuck.effect()).await?);
-        stuck.abandon(provider, reason).await?
-    };
-    tracing::info!(effect.kind = kind, outcome = ?command.outcome, "an effect was settled by hand");
-    commit(provider, call, writes, owed).await
-}
-
-async fn commit(
-    provider: &Provider,
-    call: &PartnerCall,
-    mut writes: Vec<Write>,
-    owed: Enqueued,
-) -> Result<Option<Answer>, ApiError> {
-    let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "effects": owed.ids }))?;
-    writes.extend(owed.writes);
-    writes.extend(call.identity.remember(&answer, provider.clock.now())?);
-    if !committed(provider, writes).await? {
-        return Ok(None);
-    }
-    outbox::deliver_all(provider, owed.holds, call.deadline).await;
-    Ok(Some(answer))
 }
 
 /// The reason of what is given up; nothing else has one.
@@ -175,7 +190,7 @@ async fn stuck_invoice(
         return Err(ApiError::conflict("Vercel has this invoice"));
     }
     let lane = LaneName { installation: call.installation.clone(), class: Class::Money, resource: None };
-    let first = outbox::head(provider, &lane).await?;
+    let first = outbox::head::<What>(provider, &lane).await?;
     let stuck = first
         .filter(|stuck| stuck.effect().what.submits() == Some(stored.number))
         .ok_or_else(|| ApiError::conflict("this invoice is not what the installation's money lane waits for"))?;
@@ -188,9 +203,9 @@ async fn at_vercel(
     call: &PartnerCall,
     ours: &InvoiceRecord,
     id: &InvoiceId,
-) -> Result<Invoice, ApiError> {
+) -> Result<VercelInvoice, ApiError> {
     let refused = |why: String| ApiError::new(Code::Unprocessable, why);
-    let installation = flows::installation(provider, &call.installation).await?;
+    let installation = installed::installation(provider, &call.installation).await?;
     let token = OpenToken::of(provider, &installation, call.deadline).await?;
     let theirs = provider.vercel()?.get_invoice(&token.call(), id).await.map_err(|error| {
         if error.is_retryable() || error.maybe_done() {
@@ -213,9 +228,8 @@ async fn at_vercel(
 }
 
 /// What giving up an effect changes beside it.
-async fn given_up(provider: &Provider, effect: &Effect) -> Result<Option<Write>, ApiError> {
-    let installation = &effect.lane.installation;
-    match &effect.what {
+async fn given_up(provider: &Provider, installation: &InstallationId, what: &What) -> Result<Option<Write>, ApiError> {
+    match what {
         What::RefundInvoice { number } => {
             let key = InvoiceRecord::key_of(installation, *number);
             let Some(mut stored) = provider.store.get::<InvoiceRecord>(&key).await? else { return Ok(None) };
@@ -225,7 +239,7 @@ async fn given_up(provider: &Provider, effect: &Effect) -> Result<Option<Write>,
             Ok(Some(Write::replace(&stored.item, stored.version)?))
         }
         What::FinalizeInstallation => {
-            let mut stored = flows::installation(provider, installation).await?;
+            let mut stored = installed::installation(provider, installation).await?;
             stored.item.status = InstallationStatus::Finalized;
             Ok(Some(Write::replace(&stored.item, stored.version)?))
         }

@@ -2,23 +2,29 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use http::StatusCode;
 use jiff::SignedDuration;
 use serde::Serialize;
 use tradepost_marketplace::ids::ResourceId;
 use tradepost_store::{Key, Write};
 
-use super::deliver::LONGEST_CALL;
+use crate::answer::Answer;
 use crate::caller;
+use crate::command::{Change, NOBODY};
+use crate::commit::committed;
+use crate::credentials::grace_begins;
+use crate::deadline::Deadline;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer::{Field, note};
-use crate::flows::committed;
-use crate::outbox::{self, What};
-use crate::provider::{Deadline, Provider};
+use crate::edge::wide::{Field, note};
+use crate::effects::{self, What};
+use crate::provider::Provider;
 use crate::state::resource::ROTATIONS;
 use crate::state::{Credentials, Rotation};
 
 /// How many rotations one run takes up.
 const RUN_MAX: usize = 500;
+/// What a run keeps of its time: one commit, and delivering what it owes.
+const MARGIN_SECONDS: i64 = 5;
 /// How long a rotation that Vercel has not confirmed waits for the next look.
 const UNCONFIRMED_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
@@ -42,7 +48,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let mut report = Report::default();
     for key in provider.store.due(ROTATIONS, provider.clock.now(), RUN_MAX).await? {
         report.due += 1;
-        if provider.lease.now() >= deadline.less(5).0 {
+        if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
             report.left += 1;
             continue;
         }
@@ -79,9 +85,7 @@ async fn expire(provider: &Provider, key: &Key, deadline: Deadline) -> Result<Op
     if rotation.confirmed_at.is_none() {
         if credentials.confirmed_revision >= rotation.revision {
             // Confirmed by a call that covered too many rotations to note it in each: the grace begins now.
-            let grace = SignedDuration::from_secs(i64::try_from(rotation.grace_seconds).unwrap_or(i64::MAX));
-            rotation.item.confirmed_at = Some(now);
-            rotation.item.look_at = now.saturating_add(grace)?.saturating_add(LONGEST_CALL)?;
+            grace_begins(&mut rotation.item, now)?;
         } else {
             tracing::warn!(resource = %resource, "old secrets are due to expire but Vercel has not confirmed new ones");
             rotation.item.look_at = now.saturating_add(UNCONFIRMED_WAIT)?;
@@ -90,12 +94,9 @@ async fn expire(provider: &Provider, key: &Key, deadline: Deadline) -> Result<Op
         return Ok(Some(false));
     }
     let what = What::RevokeSecrets { resource, keep_version: rotation.keep_version };
-    let owed = outbox::enqueue(provider, &id, vec![what]).await?;
-    let mut writes = owed.writes;
-    writes.push(Write::delete(key.clone(), rotation.version));
-    if committed(provider, writes).await? {
-        outbox::deliver_all(provider, owed.holds, deadline).await;
-        return Ok(Some(true));
-    }
-    Ok(None)
+    let change = Change::answered(Answer::empty(StatusCode::NO_CONTENT));
+    let change = change.writing([Write::delete(key.clone(), rotation.version)]).owing([what]);
+    let Some(committed) = change.commit(provider, &id, &NOBODY).await? else { return Ok(None) };
+    effects::deliver_all(provider, committed.holds, deadline).await;
+    Ok(Some(true))
 }

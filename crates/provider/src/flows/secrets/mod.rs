@@ -7,7 +7,6 @@
 //! stay good), a second rotation comes before the
 //! first is done (each expires by itself).
 
-pub(crate) mod deliver;
 mod expire;
 
 use axum::Router;
@@ -15,22 +14,19 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tradepost_marketplace::ids::{InstallationId, ResourceId};
+use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::money::{Number, Quantity};
 use tradepost_marketplace::partner::{ROTATION_DELAY_HOURS_MAX, RotateSecrets};
-use tradepost_marketplace::wire::Secret;
 
+use crate::answer::respond;
 use crate::caller;
-use crate::edge::answer::respond;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
-use crate::edge::layer;
-use crate::operation::{self, Command, Plan, Planned, must_be_live};
+use crate::layer;
+use crate::operation::{self, Rotate, Target};
 use crate::provider::Provider;
-use crate::provisioner::{self, Kind};
 use crate::signing::Scope;
-use crate::state::resource::SECRETS_FIELD;
-use crate::state::{Credentials, Installation, Intent, Origin, Resource};
+use crate::state::Origin;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
@@ -38,18 +34,6 @@ pub fn router(provider: &Provider) -> Router {
         .route("/partner/resources/{resource}/secrets", post(rotate))
         .route("/cron/secrets", get(expire::handle).post(expire::handle));
     layer::wrap(provider, routes)
-}
-
-/// The current secrets of a resource, opened.
-pub(crate) async fn held(
-    provider: &Provider,
-    installation: &InstallationId,
-    resource: &ResourceId,
-) -> Result<Option<Vec<Secret>>, ApiError> {
-    let key = Credentials::key_of(installation, resource);
-    let Some(held) = provider.store.get::<Credentials>(&key).await? else { return Ok(None) };
-    let text = provider.keys()?.open(resource.as_str(), SECRETS_FIELD, &held.sealed).await?;
-    provisioner::secrets_from_text(&text).map(Some).map_err(|_| ApiError::internal("sealed secrets do not parse"))
 }
 
 #[derive(Deserialize)]
@@ -77,26 +61,7 @@ async fn rotate(
         asked.delay().map_err(|_| ApiError::invalid(format!("delayHours is at most {ROTATION_DELAY_HOURS_MAX}")))?;
     let rotate = Rotate { origin: Origin::Partner, grace_seconds: delay.map(|delay| delay.as_secs()) };
     let (installation, resource) = (&call.installation, &command.resource_id);
-    let command = Command { identity: &call.identity, installation, resource, deadline: call.deadline };
-    let answer = operation::run(&provider, &command, &rotate).await?;
+    let target = Target { identity: &call.identity, installation, resource, deadline: call.deadline };
+    let answer = operation::run(&provider, &target, &rotate).await?;
     Ok(respond(&provider, installation, answer).await?)
-}
-
-/// The plan of a rotation, whoever asks.
-pub(crate) struct Rotate {
-    /// Who.
-    pub(crate) origin: Origin,
-    /// How long the old secrets stay good.
-    pub(crate) grace_seconds: Option<u64>,
-}
-
-impl Plan for Rotate {
-    fn plan(&self, installation: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError> {
-        if !installation.is_active() {
-            return Err(ApiError::conflict("the installation was uninstalled"));
-        }
-        let resource = must_be_live(resource)?;
-        let intent = Intent { grace_seconds: self.grace_seconds, ..Intent::of(Kind::Rotate, self.origin) };
-        Ok(Planned::Go(Box::new(resource.clone()), intent))
-    }
 }

@@ -14,13 +14,15 @@ use tradepost_store::Write;
 
 use super::{COOKIE, Page, draw};
 use crate::caller::deadline_of;
-use crate::catalog::Catalog;
+use crate::commit::committed;
+use crate::deadline::Deadline;
 use crate::edge::error::{ApiError, Code};
-use crate::edge::layer::{CallerKind, Field, note};
-use crate::flows::{self, committed};
-use crate::provider::{Deadline, Provider};
+use crate::edge::wide::{CallerKind, Field, note};
+use crate::installed;
+use crate::provider::Provider;
 use crate::state::session::{HAND_OVER_SECONDS, SESSION_SECONDS, SignIn};
 use crate::state::{HandOver, Resource, ResourceState, Session};
+use tradepost_pricing::catalog::Catalog;
 
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Page> {
     let deadline = deadline_of(&provider, request.extensions());
@@ -30,7 +32,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let id = claims.installation_id.ok_or_else(|| ApiError::forbidden("the sign-on is for no installation"))?;
     note(Field::CallerKind, CallerKind::Browser);
     note(Field::InstallationId, &id);
-    flows::active(&provider, &id).await?;
+    installed::active(&provider, &id).await?;
     let mut sign_in = SignIn {
         installation_id: id,
         user_id: claims.user_id,
@@ -60,13 +62,14 @@ async fn sign_on(provider: &Provider, params: &SsoParams, deadline: Deadline) ->
         state: params.state.clone(),
         redirect_uri: None,
     };
-    let tokens = provider.vercel()?.exchange_code(&exchange, deadline.0).await.map_err(|error| match error {
-        ClientError::Rejected(_) => {
-            ApiError::new(Code::ValidationError, "the sign-on code was used or has expired").because(error)
-        }
-        // The code may be burned: only a fresh start helps.
-        other => ApiError::unavailable(other),
-    })?;
+    let tokens =
+        provider.vercel()?.exchange_code(&exchange, deadline.instant()).await.map_err(|error| match error {
+            ClientError::Rejected(_) => {
+                ApiError::new(Code::ValidationError, "the sign-on code was used or has expired").because(error)
+            }
+            // The code may be burned: only a fresh start helps.
+            other => ApiError::unavailable(other),
+        })?;
     let (now, lease) = (provider.clock.now(), provider.lease.now());
     provider.tokens()?.verify_sign_on(&tokens.id_token, now, lease).await.map_err(ApiError::unauthorized)
 }

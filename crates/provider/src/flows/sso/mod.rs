@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::edge::ApiError;
-use crate::edge::layer;
+use crate::layer;
 use crate::provider::Provider;
 use crate::state::keys;
 

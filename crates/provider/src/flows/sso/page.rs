@@ -8,8 +8,8 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{COOKIE, Page, escape, html};
 use crate::edge::error::{ApiError, Code};
-use crate::edge::layer::{CallerKind, Field, note};
-use crate::flows;
+use crate::edge::wide::{CallerKind, Field, note};
+use crate::installed;
 use crate::provider::Provider;
 use crate::state::{Resource, ResourceState, Session, keys};
 
@@ -33,9 +33,9 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let id = &session.sign_in.installation_id;
     note(Field::CallerKind, CallerKind::Browser);
     note(Field::InstallationId, id);
-    flows::active(&provider, id).await?;
+    installed::active(&provider, id).await?;
     let mut rows = String::new();
-    for raw in provider.store.query(&keys::collection(id), "S#1#", PAGES_MAX).await? {
+    for raw in provider.store.query(&keys::collection(id), keys::RESOURCES, PAGES_MAX).await? {
         let resource = raw.decode::<Resource>()?;
         if resource.state == ResourceState::Live {
             let plan = resource.plan_at(provider.clock.now()).map_or("", |plan| plan.as_str());

@@ -1,0 +1,34 @@
+//! Having Vercel forget a resource that it asked to delete (A.12), should our answer have been lost.
+
+use tradepost_marketplace::client::Removal;
+use tradepost_marketplace::ids::{InstallationId, ResourceId};
+
+use crate::deadline::Deadline;
+use crate::delivery::Outcome;
+use crate::edge::ApiError;
+use crate::installed::{self, OpenToken};
+use crate::provider::Provider;
+
+/// Has Vercel forget a resource that is deleted here.
+pub(super) async fn deliver(
+    provider: &Provider,
+    id: &InstallationId,
+    resource: &ResourceId,
+    deadline: Deadline,
+) -> Result<Outcome, ApiError> {
+    let stored = installed::installation(provider, id).await?;
+    if !stored.is_active() {
+        // It goes with its installation.
+        return Ok(Outcome::nothing());
+    }
+    let token = OpenToken::of(provider, &stored, deadline).await?;
+    Ok(match provider.vercel()?.delete_resource(&token.call(), resource).await {
+        Ok(Removal::Removed) => {
+            tracing::info!(resource = %resource, "Vercel had not heard that a resource is deleted");
+            Outcome::nothing()
+        }
+        Ok(Removal::AlreadyGone) => Outcome::nothing(),
+        Err(error) if matches!(error.status(), Some(404 | 410)) => Outcome::nothing(),
+        Err(error) => Outcome::of(&error),
+    })
+}

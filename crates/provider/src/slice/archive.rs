@@ -1,0 +1,70 @@
+//! Totals of closed periods leave the slice: they lie under `A#` from then on, where late readings find
+//! them. Done at the next close, and before the first late reading; in batches, each resumable.
+
+use jiff::Timestamp;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::{StoreError, Write};
+
+use super::Slice;
+use crate::commit::committed;
+use crate::edge::ApiError;
+use crate::provider::Provider;
+use crate::state::{MeterTotal, ResourceState, keys};
+use tradepost_pricing::metering::READING_AGE_MAX;
+
+/// How many totals one transaction moves: two writes each, 100 in all.
+const MOVES_MAX: usize = 45;
+/// How many pages of a closed period's totals are read: as many as a slice may have.
+const PAGES_MAX: usize = 64;
+
+/// Moves what belongs to closed periods, and forgets resources deleted long ago. True if it did anything:
+/// then the slice is to be read again.
+pub(crate) async fn archive(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
+    let open_from = slice.installation.period_start;
+    let closed: Vec<_> = slice.totals.iter().filter(|total| total.period_start < open_from).collect();
+    for batch in closed.chunks(MOVES_MAX) {
+        let mut writes = Vec::with_capacity(batch.len() * 2);
+        for total in batch {
+            let old = tradepost_store::Record::key(&total.item);
+            let moved = MeterTotal { closed: true, ..total.item.clone() };
+            writes.push(Write::create(&moved)?);
+            writes.push(Write::delete(old, total.version));
+        }
+        if !committed(provider, writes).await? {
+            return Ok(true);
+        }
+    }
+    let forgotten = forget(provider, slice).await?;
+    Ok(!closed.is_empty() || forgotten)
+}
+
+/// The totals of a closed period.
+pub(crate) async fn totals(
+    provider: &Provider,
+    id: &InstallationId,
+    start: Timestamp,
+) -> Result<Vec<MeterTotal>, StoreError> {
+    let raws = provider.store.query(&keys::collection(id), &MeterTotal::closed_prefix(start), PAGES_MAX).await?;
+    raws.iter().map(|raw| Ok(raw.decode::<MeterTotal>()?.item)).collect()
+}
+
+/// A deleted resource stays as long as readings of it may still come, and its period is open.
+async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
+    let now = provider.clock.now();
+    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(slice.installation.period_start);
+    let gone = slice.resources.iter().filter(|resource| {
+        resource.state == ResourceState::Deleted && resource.deleted_at.is_some_and(|at| at < oldest)
+    });
+    let mut writes: Vec<Write> = gone
+        .take(MOVES_MAX)
+        .map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version))
+        .collect();
+    if writes.is_empty() {
+        return Ok(false);
+    }
+    let mut installation = slice.installation.item.clone();
+    let count = u32::try_from(writes.len()).unwrap_or(u32::MAX);
+    installation.resources_kept = installation.resources_kept.saturating_sub(count);
+    writes.push(Write::replace(&installation, slice.installation.version)?);
+    committed(provider, writes).await.map(|_| true)
+}

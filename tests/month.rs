@@ -201,8 +201,8 @@ fn a_month_that_is_killed_goes_on_and_comes_out_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("month.db");
     let store = ["--store", file.to_str().unwrap()];
-    // After which act: a start tells the acts that are done, too. Early, mid-month, then the invoice (41), its payment, the
-    // refund (43), the uninstall (45), the final invoice, the finalization (47).
+    // After which act: a start tells the acts that are done, too. Early, mid-month, then the invoice (41), its payment,
+    // the refund (43), the uninstall (45), the final invoice, the finalization (47).
     for lines in [1, 2, 10, 14, 17, 20, 24, 40, 41, 42, 43, 45, 46, 47] {
         let mut child = demo(&store).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let progress = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

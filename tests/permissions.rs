@@ -48,9 +48,10 @@ fn statements(grants: &Grants) -> String {
         let keys: Vec<_> = patterns.iter().map(|pattern| format!("{pattern:?}")).collect();
         write!(
             out,
-            "              - Effect: Allow\n                Action: [{}]\n                Resource: {resource}\n                \
-             Condition: {{ \"ForAllValues:StringLike\": {{ \"dynamodb:LeadingKeys\": [{}] }} }}\n",
+            "              - Effect: Allow\n                Action: [{}]\n                Resource: {resource}\n\
+             {:16}Condition: {{ \"ForAllValues:StringLike\": {{ \"dynamodb:LeadingKeys\": [{}] }} }}\n",
             actions.join(", "),
+            "",
             keys.join(", ")
         )
         .unwrap();

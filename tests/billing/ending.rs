@@ -71,8 +71,8 @@ async fn an_uninstall_ends_with_a_final_invoice_and_finalization() {
     world.close().await;
 }
 
-/// The invoice can be read no more when we come to it: the token died with the last payment. What Vercel's signed events
-/// said of it is booked, each fact.
+/// The invoice can be read no more when we come to it: the token died with the last payment. What Vercel's signed
+/// events said of it is booked, each fact.
 #[tokio::test]
 async fn what_happened_while_vercel_could_not_be_read_is_booked_in_the_end() {
     let world = World::open().await;

@@ -79,7 +79,11 @@ async fn readings_are_refused_one_by_one_with_their_reason() {
     }
     world.advance_to("2027-01-30T00:00:00Z").await;
     let late = world.provision(&installation, SCALE, "late").await;
-    let reading = |id: &str, resource: &str, meter: &str, at: &str| json!({ "id": id, "resourceId": resource, "meter": meter, "at": at, "quantity": "1" });
+    let reading = |id: &str, resource: &str, meter: &str, at: &str| {
+        json!({
+            "id": id, "resourceId": resource, "meter": meter, "at": at, "quantity": "1",
+        })
+    };
     let now = "2027-01-30T00:00:00Z";
     let readings = json!([
         reading("good", &id, "queries", now),
@@ -99,7 +103,8 @@ async fn readings_are_refused_one_by_one_with_their_reason() {
     let refused = |id: &str, reason: &str| json!({ "id": id, "reason": reason });
     let wanted = json!({ "batchId": "b", "accepted": 3, "refusedCount": 8, "refused": [
         refused("good", "duplicate_id"), refused("", "invalid_id"), refused(&"x".repeat(129), "invalid_id"),
-        refused("foreign", "unknown_resource"), refused("nobody", "unknown_resource"), refused("meter", "unknown_meter"),
+        refused("foreign", "unknown_resource"), refused("nobody", "unknown_resource"),
+        refused("meter", "unknown_meter"),
         refused("ahead", "in_future"), refused("before it was", "no_plan"),
     ] });
     assert_eq!(got.body, wanted);
@@ -132,7 +137,11 @@ async fn batches_have_limits_and_are_taken_whole_or_not() {
     got.is_problem(422, "unprocessable");
     let long: Vec<_> = (0..5_001).map(|_| (ids[0].as_str(), "queries", world::BEGIN, "1")).collect();
     // Short ids keep it under the limit of bytes, so that it is the count that is refused.
-    let short = |(n, _): (usize, &(&str, &str, &str, &str))| json!({ "id": n.to_string(), "resourceId": "x", "meter": "m", "at": world::BEGIN, "quantity": "1" });
+    let short = |(n, _): (usize, &(&str, &str, &str, &str))| {
+        json!({
+            "id": n.to_string(), "resourceId": "x", "meter": "m", "at": world::BEGIN, "quantity": "1",
+        })
+    };
     let readings: Vec<Value> = long.iter().enumerate().map(short).collect();
     let data = json!({ "batchId": "long", "readings": readings });
     let got = world.partner("usage.recorded", "/partner/usage", &installation, data).await;

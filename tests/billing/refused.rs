@@ -6,8 +6,8 @@ use tradepost_provider::state::InvoicePhase;
 use crate::world::got::text;
 use crate::world::{SCALE, TEAM, World};
 
-/// Told of the plan after the period, Vercel never had it in that period: the same money goes out under the plan that it
-/// has seen.
+/// Told of the plan after the period, Vercel never had it in that period: the same money goes out under the plan that
+/// it has seen.
 #[tokio::test]
 async fn what_vercel_did_not_read_in_time_is_billed_under_the_plan_it_knows() {
     let world = World::open().await;
@@ -43,8 +43,8 @@ async fn what_vercel_did_not_read_in_time_is_billed_under_the_plan_it_knows() {
     world.close().await;
 }
 
-/// Also what is of no resource: an adjustment was put under the last plan, which Vercel has not seen. A final invoice has a
-/// day to get through.
+/// Also what is of no resource: an adjustment was put under the last plan, which Vercel has not seen. A final invoice
+/// has a day to get through.
 #[tokio::test]
 async fn a_final_invoice_with_an_adjustment_goes_out_under_a_plan_that_vercel_knows() {
     let world = World::open().await;

@@ -1,6 +1,7 @@
 //! A crash between any two steps loses nothing and repeats nothing. [`points`] lets the provider die before and after
-//! every call to the outside; here every act is cut off after each of its commits in turn. Repeated, as Vercel, partner systems and the scheduler do, it always ends the same. Not repeated, it has
-//! happened whole or not at all, and whoever is owed something for it gets it from the sweeper.
+//! every call to the outside; here every act is cut off after each of its commits in turn. Repeated, as Vercel, partner
+//! systems and the scheduler do, it always ends the same. Not repeated, it has happened whole or not at all, and
+//! whoever is owed something for it gets it from the sweeper.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -5,7 +5,8 @@
 //! it is started anew with nothing in memory once its leases are over, the caller repeats, the sweeper runs. The
 //! ends must be equal: our table, Vercel's state and the provisioner's, as far as an outsider could tell.
 //!
-//! Adding a flow is one line of [`crash_points`]. How many points each has goes into files of `target/tmp/crash-points`, which CI prints.
+//! Adding a flow is one line of [`crash_points`]. How many points each has goes into files of
+//! `target/tmp/crash-points`, which CI prints.
 
 use axum::extract::State;
 use axum::routing::post;

@@ -1,11 +1,11 @@
-//! The month of `tradepost demo` as processes: each function a release process of its own, the embedded DynamoDB another,
-//! the simulated Vercel another. Twenty times one of them is killed by SIGKILL in the middle of its work, and started
-//! again. The month balances to the cent.
+//! The month of `tradepost demo` as processes: each function a release process of its own, the embedded DynamoDB
+//! another, the simulated Vercel another. Twenty times one of them is killed by SIGKILL in the middle of its work, and
+//! started again. The month balances to the cent.
 //!
-//! A kill is drawn from the seed: after which act of the month, after how many further lines of the functions' logs, and
-//! whom: whoever wrote that line and so is at work just then, or the store, or Vercel. No time is waited for anywhere. The
-//! test process is the platform ([`front`]: routes as `vercel.json` does, starts what is dead), the customer, the
-//! partner system and the provisioner. `TRADEPOST_KILLS_SEED` plays another seed; the seed is printed.
+//! A kill is drawn from the seed: after which act of the month, after how many further lines of the functions' logs,
+//! and whom: whoever wrote that line and so is at work just then, or the store, or Vercel. No time is waited for
+//! anywhere. The test process is the platform ([`front`]: routes as `vercel.json` does, starts what is dead), the
+//! customer, the partner system and the provisioner. `TRADEPOST_KILLS_SEED` plays another seed; the seed is printed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed and the kills are told")]

@@ -174,8 +174,8 @@ async fn a_create_whose_caller_never_comes_back_is_taken_back() {
     world.close().await;
 }
 
-/// A caller that comes back while its resource is being taken back does not get it after all: the product may have deleted
-/// it already.
+/// A caller that comes back while its resource is being taken back does not get it after all: the product may have
+/// deleted it already.
 #[tokio::test]
 async fn a_create_that_is_being_taken_back_is_not_made_after_all() {
     let world = World::open().await;

@@ -130,7 +130,8 @@ async fn each_rotation_has_its_own_grace() {
     world.close().await;
 }
 
-/// The product has deleted the resource, and its answer was lost: what is to be killed there is gone, and that is no fault.
+/// The product has deleted the resource, and its answer was lost: what is to be killed there is gone, and that is no
+/// fault.
 #[tokio::test]
 async fn secrets_of_a_resource_that_is_being_deleted_are_gone_with_it() {
     let world = World::open().await;

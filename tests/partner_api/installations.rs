@@ -160,7 +160,8 @@ async fn an_uninstall_releases_every_resource_once() {
         world.vercel(call).await.is(200, &json!({ "finalized": false }));
         assert_eq!(world.installation(&installation).await.version, settled);
     }
-    let removed = json!({ "type": "integration-configuration.removed", "payload": { "configuration": { "id": installation } }, "times": 2 });
+    let payload = json!({ "configuration": { "id": installation } });
+    let removed = json!({ "type": "integration-configuration.removed", "payload": payload, "times": 2 });
     let got = world.control("POST", "/_sim/webhooks", removed).await.expect(200);
     assert_eq!(got.body["deliveries"], json!([{ "status": 200 }, { "status": 200 }]));
     assert_eq!(world.provisioner.count("delete"), 2);
@@ -181,7 +182,8 @@ async fn an_uninstall_releases_every_resource_once() {
 async fn a_removed_installation_is_released_by_the_webhook_alone() {
     let world = World::open().await;
     let (installation, _) = world.customer(FREE).await;
-    let removed = json!({ "type": "integration-configuration.removed", "payload": { "configuration": { "id": installation } }, "times": 3 });
+    let payload = json!({ "configuration": { "id": installation } });
+    let removed = json!({ "type": "integration-configuration.removed", "payload": payload, "times": 3 });
     let got = world.control("POST", "/_sim/webhooks", removed).await.expect(200);
     assert_eq!(got.body["deliveries"], json!([{ "status": 200 }, { "status": 200 }, { "status": 200 }]));
     assert_eq!(world.installation(&installation).await.status, InstallationStatus::Uninstalling);

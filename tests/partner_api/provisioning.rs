@@ -145,7 +145,8 @@ async fn an_installation_has_at_most_500_resources() {
     world.close().await;
 }
 
-/// Deleted ones are kept for a while, for late readings and invoices: they count, too, but against a limit of their own.
+/// Deleted ones are kept for a while, for late readings and invoices: they count, too, but against a limit of their
+/// own.
 #[tokio::test]
 async fn an_installation_keeps_at_most_so_many_resources_in_all() {
     let world = World::open().await;

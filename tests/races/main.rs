@@ -3,7 +3,8 @@
 //! was ordered. [`different`] makes two commands at once on one thing: it must end as if one had come after the other.
 //! Nobody is answered 5xx; whoever is turned away is told when to come back.
 //!
-//! Adding a flow is one line of a table; a route that writes and stands in none fails `every_route_that_writes_is_raced`.
+//! Adding a flow is one line of a table; a route that writes and stands in none fails
+//! `every_route_that_writes_is_raced`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -72,8 +72,8 @@ async fn a_webhook_that_vercel_did_not_sign_is_refused() {
     // Were it believed, the installation would be gone.
     let event = |padding: usize| {
         let payload = json!({ "configuration": { "id": installation }, "padding": "x".repeat(padding) });
-        json!({ "id": "wh1", "type": "integration-configuration.removed", "createdAt": 1, "region": null, "payload": payload })
-            .to_string()
+        let kind = "integration-configuration.removed";
+        json!({ "id": "wh1", "type": kind, "createdAt": 1, "region": null, "payload": payload }).to_string()
     };
     let body = event(0);
     let good = signed_webhook(&body, development::CLIENT_SECRET);

@@ -238,8 +238,8 @@ async fn a_panic_and_a_caller_who_goes_away_have_their_event_too() {
     world.close().await;
 }
 
-/// Vercel's own token without an installation, on a route of one, is a fault at Vercel: a line for a person. Anybody else's
-/// wrong token is not.
+/// Vercel's own token without an installation, on a route of one, is a fault at Vercel: a line for a person. Anybody
+/// else's wrong token is not.
 #[tokio::test]
 async fn a_token_without_an_installation_is_told() {
     let (log, _guard) = Log::open();

@@ -1,6 +1,7 @@
 //! A day without Vercel. For 23 hours it costs nothing: what came meanwhile is delivered, and the end is that of a
 //! world in which Vercel was never gone. After 25 hours what is lost is what Vercel does not take any more, and each
-//! piece of it is told and alarmed. What charges is never among it but for a final invoice that Vercel did not wait for.
+//! piece of it is told and alarmed. What charges is never among it but for a final invoice that Vercel did not wait
+//! for.
 
 use serde_json::{Value, json};
 use tradepost_provider::state::{InstallationStatus, InvoicePhase};

@@ -83,8 +83,14 @@ async fn a_request_is_a_span_with_its_calls_in_it() {
     let collected = Collected::open().await;
     let provider = &world.local.provider;
     world.url = serve(collected.traces.around(guarded("tests", flows::all(provider)))).await;
+    a_sweep(&world, &collected).await;
+    an_event(&world, &collected, &installation, &id).await;
+    a_purchase(&world, &collected, &installation).await;
+    world.close().await;
+}
 
-    // A sweep that finds nothing: four partitions of lanes, and the operations.
+/// A sweep that finds nothing: four partitions of lanes, and the operations.
+async fn a_sweep(world: &World, collected: &Collected) {
     let bearer = format!("Bearer {}", development::CRON_SECRET);
     let request =
         world.request(Method::GET, "/cron/outbox").header("authorization", bearer).header("traceparent", PARENT);
@@ -102,8 +108,10 @@ async fn a_request_is_a_span_with_its_calls_in_it() {
         assert_eq!(attribute(span, "db.system.name"), json!({ "stringValue": "aws.dynamodb" }));
     }
     assert!(spans.iter().all(|span| span["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736"));
+}
 
-    // An event: Vercel is told within it, and refuses.
+/// An event: Vercel gets it within the request, and refuses.
+async fn an_event(world: &World, collected: &Collected, installation: &str, id: &str) {
     let path = format!("/v1/installations/{installation}/events");
     world
         .vercel_fails(json!([{ "match": { "path": path }, "fault": { "kind": "status", "status": 500 }, "times": 1 }]))
@@ -129,8 +137,10 @@ async fn a_request_is_a_span_with_its_calls_in_it() {
     let text = json!(spans).to_string();
     assert!(!text.contains("Bearer") && !text.contains(development::PARTNER_SECRET), "{text}");
     assert!(world.vercel_heals().await[0] == 1);
+}
 
-    // A purchase by way of Vercel, whose own trace it is; the provisioner is called in it.
+/// A purchase by way of Vercel, whose own trace it is; the provisioner is called in it.
+async fn a_purchase(world: &World, collected: &Collected, installation: &str) {
     let body = json!({ "productId": PRODUCT, "name": "other", "billingPlanId": FREE, "metadata": {} });
     let path = format!("/v1/installations/{installation}/resources");
     let call = Call::new("POST", path).of(&installation).body(body).key("p2");
@@ -153,5 +163,4 @@ async fn a_request_is_a_span_with_its_calls_in_it() {
     let ordered: Vec<&Value> = spans.iter().filter(|span| span["name"] == "provisioner").collect();
     assert_eq!(ordered.len(), 1, "{:?}", names(&spans));
     assert_eq!(attribute(ordered[0], "peer.service"), json!({ "stringValue": "provisioner" }));
-    world.close().await;
 }

@@ -32,8 +32,8 @@ pub struct PlaceError {
 }
 
 impl Place {
-    /// Vercel's variables count first: Vercel itself runs on Lambda, so Lambda's may be set there too. `vercel dev` sets
-    /// none of a deployment's, but its own, and waits for what Vercel's runtime says at its start.
+    /// Vercel's variables count first: Vercel itself runs on Lambda, so Lambda's may be set there too. `vercel dev`
+    /// sets none of a deployment's, but its own, and waits for what Vercel's runtime says at its start.
     pub fn detect(environment: &dyn Environment) -> Self {
         let set = |name| environment.var(name).is_some();
         if set("VERCEL_IPC_PATH") || set("VERCEL") || set("VERCEL_DEV") {

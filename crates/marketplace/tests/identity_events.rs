@@ -49,7 +49,8 @@ ids! {
 
 /// A value of an open enumeration: `From` reads what it knows and keeps the rest.
 fn open<T: for<'a> From<&'a str> + std::fmt::Debug>(known: &'static [&'static str]) -> impl Strategy<Value = T> {
-    prop_oneof![3 => proptest::sample::select(known).prop_map(|text| T::from(text)), 1 => text().prop_map(|text| T::from(&text))]
+    let known = proptest::sample::select(known).prop_map(|text| T::from(text));
+    prop_oneof![3 => known, 1 => text().prop_map(|text| T::from(&text))]
 }
 
 fn raw() -> impl Strategy<Value = Raw> {
@@ -78,7 +79,8 @@ prop_compose! {
 
 prop_compose! {
     fn member_changed()(
-        installation_id in installation(), member_id in member(), role in open::<MemberRole>(&["ADMIN", "USER", "NONE"]),
+        installation_id in installation(), member_id in member(),
+        role in open::<MemberRole>(&["ADMIN", "USER", "NONE"]),
         global_user_id in of(person()), user_email in of(text()),
     ) -> MemberChanged {
         MemberChanged { installation_id, member_id, role, global_user_id, user_email }
@@ -135,7 +137,8 @@ prop_compose! {
 
 prop_compose! {
     fn action()(
-        installation_id in installation(), resource_id in resource_id(), action in text(), deployment_id in deployment_id(),
+        installation_id in installation(), resource_id in resource_id(), action in text(),
+        deployment_id in deployment_id(),
     ) -> DeploymentAction {
         DeploymentAction { installation_id, resource_id, action, deployment_id }
     }
@@ -176,10 +179,12 @@ prop_compose! {
 prop_compose! {
     fn run()(
         (id, check_id, deployment_id, of_deployment) in (check_run(), check(), deployment_id(), deployment_id()),
-        timeout in of(number()), kind in text(), installation_id in of(installation()), resource_id in of(resource_id()),
+        timeout in of(number()), kind in text(), installation_id in of(installation()),
+        resource_id in of(resource_id()),
     ) -> CheckRunEvent {
         let source = CheckSource { kind, installation_id, resource_id };
-        CheckRunEvent { check_run: CheckRun { id, check_id, deployment_id, timeout, source }, deployment_id: of_deployment }
+        let check_run = CheckRun { id, check_id, deployment_id, timeout, source };
+        CheckRunEvent { check_run, deployment_id: of_deployment }
     }
 }
 

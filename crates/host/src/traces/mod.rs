@@ -4,8 +4,8 @@
 //! lets nobody in) or begins a trace, decides whether the trace is kept ([`sampler`]), and tells the router with a
 //! [`TraceContext`] among the request's extensions. [`spans`] collects the spans that the router then opens, and
 //! before the answer leaves they are sent ([`otlp`]): a function freezes once it has answered. That takes at most
-//! [`FLUSH_MAX`], and no more than Lambda says is left of the request's time; what cannot be sent is dropped and logged, and fails
-//! no request.
+//! [`FLUSH_MAX`], and no more than Lambda says is left of the request's time; what cannot be sent is dropped and
+//! logged, and fails no request.
 //!
 //! Written by hand instead of taken from `opentelemetry-otlp`: its SDK exports on a thread of its own and flushes by
 //! blocking the caller, which on our single-threaded runtime, before every answer, is a thread more and a deadlock

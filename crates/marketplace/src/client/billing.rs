@@ -54,9 +54,9 @@ impl Client {
         self.fetch(Operation::on(self, call, &operations::GET_INVOICE, &[invoice.as_str()])?).await
     }
 
-    /// Refund (spec A.16). [`Never`](super::RetryClass::Never) repeated: nothing tells two refunds apart, so after a lost
-    /// answer ([`ClientError::NoAnswer`]) read the invoice and compare `refundTotal` first. A 409 says that one is under
-    /// way already.
+    /// Refund (spec A.16). [`Never`](super::RetryClass::Never) repeated: nothing tells two refunds apart, so after a
+    /// lost answer ([`ClientError::NoAnswer`]) read the invoice and compare `refundTotal` first. A 409 says that one is
+    /// under way already.
     pub async fn refund_invoice(
         &self,
         call: &Call<'_>,

@@ -108,9 +108,9 @@ impl Client {
     }
 
     /// Put Config (spec A.22): replaces its contents. With `replaces`, only that version.
-    /// [`Conditional`](super::RetryClass::Conditional): after a lost answer it is sent again; a 409 or 412 to the repeat
-    /// is [`ClientError::MaybeDuplicate`], since the first try may be what changed it: read it and compare. A 412 to
-    /// the first try is [`ConfigWrite::Outdated`].
+    /// [`Conditional`](super::RetryClass::Conditional): after a lost answer it is sent again; a 409 or 412 to the
+    /// repeat is [`ClientError::MaybeDuplicate`], since the first try may be what changed it: read it and compare. A
+    /// 412 to the first try is [`ConfigWrite::Outdated`].
     pub async fn put_config(
         &self,
         call: &Call<'_>,

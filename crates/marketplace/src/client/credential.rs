@@ -20,8 +20,8 @@ impl Client {
     }
 
     /// Revoke Installation Credential (spec A.6), with another token that is alive: rotate, store the new one, call
-    /// with it, revoke the old one. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer it is sent again,
-    /// and `already_revoked` says that the first one counted. Vercel refuses to revoke the last one (409).
+    /// with it, revoke the old one. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer it is sent
+    /// again, and `already_revoked` says that the first one counted. Vercel refuses to revoke the last one (409).
     pub async fn revoke_credential(
         &self,
         call: &Call<'_>,

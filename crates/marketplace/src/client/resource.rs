@@ -81,8 +81,8 @@ impl Client {
     }
 
     /// Update Resource Secrets (spec A.18), which also completes a rotation that was answered 202. A 409 and a 422 are
-    /// [`ClientError::Rejected`]. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer the same values are
-    /// sent again; revoke the old ones only after a success.
+    /// [`ClientError::Rejected`]. [`Repeatable`](super::RetryClass::Repeatable): after a lost answer the same values
+    /// are sent again; revoke the old ones only after a success.
     pub async fn update_secrets(
         &self,
         call: &Call<'_>,

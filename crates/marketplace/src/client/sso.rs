@@ -17,8 +17,8 @@ impl Client {
     }
 
     /// SSO Token Exchange of a refresh token (spec A.20, since 2026). Keep the refresh token that comes back, if one
-    /// does. [`Never`](super::RetryClass::Never) repeated: after a lost answer ([`ClientError::NoAnswer`]) the token may
-    /// be used up; the person signs on again.
+    /// does. [`Never`](super::RetryClass::Never) repeated: after a lost answer ([`ClientError::NoAnswer`]) the token
+    /// may be used up; the person signs on again.
     pub async fn refresh_tokens(&self, refresh: &SsoRefresh, deadline: Timestamp) -> Result<SsoTokens, ClientError> {
         let request = SsoTokenRequest::Refresh(refresh.clone());
         self.request_tokens(&operations::REFRESH_TOKENS, &request, deadline).await

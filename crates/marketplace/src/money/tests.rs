@@ -265,7 +265,8 @@ proptest! {
         let padding = "0".repeat(zeros);
         let digits = nano.to_string().len() + zeros;
         let small = format!("0.{padding}{nano}e{}", i64::try_from(digits).unwrap() - 9);
-        for same in [format!("{nano}{padding}e-{}", zeros + 9), small, format!("{quantity}E+000"), quantity.to_string()] {
+        let large = format!("{nano}{padding}e-{}", zeros + 9);
+        for same in [large, small, format!("{quantity}E+000"), quantity.to_string()] {
             prop_assert_eq!(Number::new(same).unwrap().quantity(), Ok(quantity));
         }
     }

@@ -68,7 +68,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub fn rotated_credential()(access_token in secret_text(), scope in text(), expires_in in number()) -> RotatedCredential {
+    pub fn rotated_credential()(
+        access_token in secret_text(), scope in text(), expires_in in number(),
+    ) -> RotatedCredential {
         RotatedCredential { access_token, token_type: "oauth2-token".to_owned(), scope, expires_in }
     }
 }
@@ -221,7 +223,8 @@ pub fn item_category() -> impl Strategy<Value = ItemCategory> {
 
 prop_compose! {
     pub fn item_fields()(
-        slug in prop_oneof![text(), "é{1024}"], origin in prop_oneof![text(), "é{2048}"], category in of(item_category()),
+        slug in prop_oneof![text(), "é{1024}"], origin in prop_oneof![text(), "é{2048}"],
+        category in of(item_category()),
         name in of(text()), description in of(prop_oneof![text(), "é{1024}"]), is_archived in of(any::<bool>()),
         created_at in of(timestamp()), updated_at in of(timestamp()),
     ) -> ItemFields {

@@ -301,7 +301,11 @@ pub fn link() -> impl Strategy<Value = Link> {
 
 prop_compose! {
     pub fn notification()(
-        level in prop_oneof![Just(NotificationLevel::Info), Just(NotificationLevel::Warn), Just(NotificationLevel::Error)],
+        level in prop_oneof![
+            Just(NotificationLevel::Info),
+            Just(NotificationLevel::Warn),
+            Just(NotificationLevel::Error),
+        ],
         title in "[a-zA-Z0-9 .]{1,100}", message in of(text()), href in of(link()),
     ) -> Notification {
         let notification = Notification::new(level, title).unwrap();
@@ -349,7 +353,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub fn account()(name in of(text()), url in "https://vercel\\.com/[a-z]{1,12}", contact in of(contact())) -> Account {
+    pub fn account()(
+        name in of(text()), url in "https://vercel\\.com/[a-z]{1,12}", contact in of(contact()),
+    ) -> Account {
         Account { name, url, contact }
     }
 }

@@ -119,7 +119,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub fn rotate_secrets()(reason in of(text()), hours in of("(0|[1-6]?[0-9]{1,2})(\\.[0-9]{1,9})?")) -> RotateSecrets {
+    pub fn rotate_secrets()(
+        reason in of(text()), hours in of("(0|[1-6]?[0-9]{1,2})(\\.[0-9]{1,9})?"),
+    ) -> RotateSecrets {
         let hours = hours.map(|text| text.trim_start_matches('0').to_owned());
         let hours = hours.map(|text| if text.is_empty() || text.starts_with('.') { format!("0{text}") } else { text });
         let delay_old_secrets_expiration_hours = hours.map(|text| Number::new(text).unwrap());

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::ClientError;
 use tradepost_store::{Key, Stored, Write};
 
-use super::Effect;
 use super::release_resources::release;
+use super::what::Effect;
 use crate::answer::Answer;
 use crate::commit::committed;
 use crate::deadline::Deadline;

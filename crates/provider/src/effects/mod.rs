@@ -15,7 +15,7 @@ mod submit_invoice;
 mod tell;
 mod what;
 
-pub use what::{News, What};
+pub use what::{Effect, News, Stuck, What};
 
 use async_trait::async_trait;
 
@@ -25,11 +25,6 @@ use crate::edge::ApiError;
 use crate::outbox::{self, Enqueued, Hold};
 use crate::provider::Provider;
 use tradepost_marketplace::ids::InstallationId;
-
-/// An effect, waiting.
-pub type Effect = outbox::Effect<What>;
-/// An effect that may be settled.
-pub type Stuck = outbox::Stuck<What>;
 
 #[async_trait]
 impl Deliver for What {

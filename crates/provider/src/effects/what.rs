@@ -6,8 +6,13 @@ use tradepost_marketplace::ids::ResourceId;
 use tradepost_store::Key;
 
 use crate::invoice::Hint;
-use crate::outbox::{Class, Owed};
+use crate::outbox::{self, Class, Owed};
 use crate::state::{InvoicePhase, Resource, keys};
+
+/// An effect, waiting.
+pub type Effect = outbox::Effect<What>;
+/// An effect that may be settled.
+pub type Stuck = outbox::Stuck<What>;
 
 /// How long what an answer may have told waits to be told anew: until the answer has had time to arrive.
 const ANSWER_WAIT: SignedDuration = SignedDuration::from_mins(2);

@@ -1,8 +1,8 @@
 //! `template.yaml` as `CloudFormation` reads it, and who may do what with the table by it.
 //!
-//! Short tags become their long forms (`!Ref X` is `{"Ref": "X"}`, `!GetAtt X.Arn` is `{"Fn::GetAtt": "X.Arn"}`), so that
-//! everything here is JSON. Used by the tests of the templates and by the world, which lets each function do only what
-//! its policy allows. Fails loudly on whatever it was not made for: a policy that it cannot read is no policy.
+//! Short tags become their long forms (`!Ref X` is `{"Ref": "X"}`, `!GetAtt X.Arn` is `{"Fn::GetAtt": "X.Arn"}`), so
+//! that everything here is JSON. Used by the tests of the templates and by the world, which lets each function do only
+//! what its policy allows. Fails loudly on whatever it was not made for: a policy that it cannot read is no policy.
 
 #![allow(
     clippy::expect_used,

@@ -2,7 +2,8 @@
 //!
 //! One object with a section a kind: `actions` (of deployments), `balances`, `configs` (digests), `connections`,
 //! `events` (what the provider told, A.7), `installations`, `interim`, `invoices`, `items` (of experimentation),
-//! `purchases`, `resources`, `secrets` (digests), `webhooks` (deliveries and their fate), and `now`. A page has [`PAGE_ROWS`] rows; `next` is the `cursor` of the next one, or null.
+//! `purchases`, `resources`, `secrets` (digests), `webhooks` (deliveries and their fate), and `now`. A page has
+//! [`PAGE_ROWS`] rows; `next` is the `cursor` of the next one, or null.
 
 use std::collections::BTreeMap;
 

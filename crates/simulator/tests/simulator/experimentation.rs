@@ -146,7 +146,9 @@ async fn an_action_is_recorded_with_digests_only() {
     for bad in [
         json!({ "state": "running" }),
         json!({ "statusUrl": "ftp://x" }),
-        json!({ "outcomes": [{ "kind": "resource-secrets", "secrets": [{ "name": "A", "value": "v", "prefix": "P" }] }] }),
+        json!({ "outcomes": [
+            { "kind": "resource-secrets", "secrets": [{ "name": "A", "value": "v", "prefix": "P" }] },
+        ] }),
     ] {
         assert_eq!(act(bad.clone()).await.0, 400, "{bad}");
     }

@@ -132,7 +132,8 @@ impl FakePartner {
 pub(crate) fn plan(id: &str) -> Value {
     let kind = if id.starts_with("credit") { "prepayment" } else { "subscription" };
     let mut plan = json!({
-        "id": id, "type": kind, "name": id, "description": "a plan", "scope": "resource", "paymentMethodRequired": false,
+        "id": id, "type": kind, "name": id, "description": "a plan", "scope": "resource",
+        "paymentMethodRequired": false,
     });
     if id == "credit-auto" {
         plan["minimumAmount"] = json!("10.00");

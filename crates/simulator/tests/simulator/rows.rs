@@ -290,7 +290,8 @@ fn of_sign_on(scene: &Scene) -> Vec<Row> {
     let good = scene.code.body();
     let refresh = |token: &str| {
         json!({
-            "refresh_token": token, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "refresh_token",
+            "refresh_token": token, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+            "grant_type": "refresh_token",
         })
     };
     vec![

@@ -73,7 +73,8 @@ impl Stage {
     /// Registers the provider again, with more in the body.
     pub(crate) async fn register(&self, more: Value) {
         let mut body = json!({
-            "baseUrl": self.partner_url, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET, "cronSecret": CRON_SECRET,
+            "baseUrl": self.partner_url, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET,
+            "cronSecret": CRON_SECRET,
         });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let (status, answer) = self.control("POST", "/_sim/partner", body).await;

@@ -9,7 +9,10 @@ use crate::stage::{CRON_SECRET, Stage};
 #[tokio::test]
 async fn crons_are_called_at_their_instants_in_order() {
     let stage = Stage::new().await;
-    let crons = json!([{ "path": "/cron/billing", "schedule": "5 * * * *" }, { "path": "/cron/daily", "schedule": "0 3 * * *" }]);
+    let crons = json!([
+        { "path": "/cron/billing", "schedule": "5 * * * *" },
+        { "path": "/cron/daily", "schedule": "0 3 * * *" },
+    ]);
     stage.register(json!({ "crons": crons })).await;
     stage.advance("1d").await;
     let seen = stage.partner.seen();

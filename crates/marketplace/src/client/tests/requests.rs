@@ -35,19 +35,19 @@ async fn a_code_is_exchanged_without_a_bearer() {
     assert!(!bench.world.requests.lock().unwrap()[0].0.headers().contains_key("authorization"));
 }
 
-#[tokio::test]
-async fn each_operation_sends_what_the_spec_says() {
-    type Sent = (Method, &'static str, String);
-    async fn sent(status: u16, body: &str, call: impl AsyncFnOnce(&Bench)) -> (Method, String, String) {
-        let bench = Bench::new(vec![answer(status, body)]);
-        call(&bench).await;
-        bench.sent()
-    }
-    let same = |(method, url, body): (Method, String, String), expected: Sent| {
-        let (path, expected_body) = (format!("https://vercel.test/api/v1{}", expected.1), expected.2);
-        assert_eq!((method, url, body), (expected.0, path, expected_body));
-    };
+/// What one call sent, when the answer is this.
+async fn sent(status: u16, body: &str, call: impl AsyncFnOnce(&Bench)) -> (Method, String, String) {
+    let bench = Bench::new(vec![answer(status, body)]);
+    call(&bench).await;
+    bench.sent()
+}
 
+fn same((method, url, body): (Method, String, String), expected: (Method, &'static str, String)) {
+    let (path, expected_body) = (format!("https://vercel.test/api/v1{}", expected.1), expected.2);
+    assert_eq!((method, url, body), (expected.0, path, expected_body));
+}
+
+async fn installations() {
     let got = sent(204, "", async |b| {
         let note = Notification::new(NotificationLevel::Error, "Unpaid").unwrap();
         let patch = InstallationPatch {
@@ -74,7 +74,9 @@ async fn each_operation_sends_what_the_spec_says() {
     });
     let body = r#"{"event":{"type":"resource.updated","resourceId":"r\\1"}}"#;
     same(got.await, (Method::POST, "/installations/icfg_1/events", body.to_owned()));
+}
 
+async fn money() {
     let got = sent(201, "", async |b| {
         let data: BillingData = serde_json::from_str(DATA).unwrap();
         b.client.submit_billing_data(&b.call(), &data).await.unwrap();
@@ -87,7 +89,9 @@ async fn each_operation_sends_what_the_spec_says() {
     let got = sent(204, "", async |b| b.refund().await.unwrap());
     let body = r#"{"action":"refund","reason":"late","total":"2.50"}"#;
     same(got.await, (Method::POST, "/installations/icfg_1/billing/invoices/mi_1/actions", body.to_owned()));
+}
 
+async fn resources() {
     let got = sent(201, "", async |b| {
         b.client.update_secrets(&b.call(), &resource(), &SecretsUpdate::some(secrets())).await.unwrap();
     });
@@ -108,6 +112,17 @@ async fn each_operation_sends_what_the_spec_says() {
     let body = r#"{"billingPlan":{"id":"p","type":"subscription","name":"P","description":"","scope":"resource","paymentMethodRequired":true},"notification":null,"secrets":[{"name":"KEY","value":"v4lue"}]}"#;
     same(got.await, (Method::PATCH, "/installations/icfg_1/resources/r1", body.to_owned()));
 
+    let got = sent(200, r#"{"name":"Other"}"#, async |b| {
+        let mut import = ImportResource::new(ProductId::new("db").unwrap(), "Main", ResourceStatus::Onboarding);
+        import.extras = Some(RawObject::new(r#"{"rate":1.50}"#).unwrap());
+        import.secrets = Some(secrets());
+        assert_eq!(b.client.import_resource(&b.call(), &resource(), &import).await.unwrap().name, "Other");
+    });
+    let body = r#"{"productId":"db","name":"Main","status":"onboarding","extras":{"rate":1.50},"secrets":[{"name":"KEY","value":"v4lue"}]}"#;
+    same(got.await, (Method::PUT, "/installations/icfg_1/resources/r%5C1", body.to_owned()));
+}
+
+async fn credentials() {
     let got = sent(200, r#"{"id_token":"a.b.c","access_token":null,"token_type":null}"#, async |b| {
         let tokens = b.exchange().await.unwrap();
         assert_eq!(tokens.id_token.expose_secret(), "a.b.c");
@@ -129,15 +144,14 @@ async fn each_operation_sends_what_the_spec_says() {
         });
     let body = r#"{"client_secret":"cl1ent","client_id":"oac_1"}"#;
     same(got.await, (Method::POST, "/installations/icfg_1/credentials/rotate", body.to_owned()));
+}
 
-    let got = sent(200, r#"{"name":"Other"}"#, async |b| {
-        let mut import = ImportResource::new(ProductId::new("db").unwrap(), "Main", ResourceStatus::Onboarding);
-        import.extras = Some(RawObject::new(r#"{"rate":1.50}"#).unwrap());
-        import.secrets = Some(secrets());
-        assert_eq!(b.client.import_resource(&b.call(), &resource(), &import).await.unwrap().name, "Other");
-    });
-    let body = r#"{"productId":"db","name":"Main","status":"onboarding","extras":{"rate":1.50},"secrets":[{"name":"KEY","value":"v4lue"}]}"#;
-    same(got.await, (Method::PUT, "/installations/icfg_1/resources/r%5C1", body.to_owned()));
+#[tokio::test]
+async fn each_operation_sends_what_the_spec_says() {
+    installations().await;
+    money().await;
+    resources().await;
+    credentials().await;
 }
 
 #[tokio::test]

@@ -83,7 +83,10 @@ fn user() -> Value {
 
 fn system() -> Value {
     let now = now().as_second();
-    json!({"iss": ISSUER, "aud": CLIENT, "exp": now + 600, "sub": "account:0aF", "account_id": "0aF", "installation_id": null})
+    json!({
+        "iss": ISSUER, "aud": CLIENT, "exp": now + 600,
+        "sub": "account:0aF", "account_id": "0aF", "installation_id": null,
+    })
 }
 
 /// `claims` with one claim changed.

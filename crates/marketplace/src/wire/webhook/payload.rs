@@ -62,7 +62,8 @@ macro_rules! addressed {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let id = Some(self.installation_id.clone());
-                $body { configuration: id.clone(), installation_id: id, $( $field: self.$field.clone(), )+ }.serialize(to)
+                let body = $body { configuration: id.clone(), installation_id: id, $( $field: self.$field.clone(), )+ };
+                body.serialize(to)
             }
         }
 

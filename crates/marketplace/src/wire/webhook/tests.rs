@@ -123,9 +123,8 @@ fn what_only_informs_may_lack_almost_everything() {
     assert_eq!((removed.installation_id.as_str(), removed.user_id, removed.projects.len()), ("icfg_1", None, 0));
     let event =
         delivery("integration-configuration.removed", r#"{"installationId":"icfg_2","projects":null,"user":{}}"#);
-    assert!(
-        matches!(event.unwrap().payload, EventPayload::InstallationRemoved(it) if it.installation_id.as_str() == "icfg_2")
-    );
+    let payload = event.unwrap().payload;
+    assert!(matches!(payload, EventPayload::InstallationRemoved(it) if it.installation_id.as_str() == "icfg_2"));
     let connection = r#"{"installationId":"icfg_1","resourceId":"r1","projectId":"prj_1"}"#;
     let EventPayload::ProjectConnected(it) =
         delivery("integration-resource.project-connected", connection).unwrap().payload

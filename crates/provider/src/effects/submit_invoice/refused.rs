@@ -22,7 +22,7 @@ use tradepost_store::{Stored, Write};
 
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
-use crate::effects::{Effect, What};
+use crate::effects::what::{Effect, What};
 use crate::installed;
 use crate::invoice::{CARRIED_NAME, entry_write, lines};
 use crate::outbox::{Class, Reason};

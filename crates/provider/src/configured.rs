@@ -12,11 +12,11 @@ use tradepost_marketplace::ids::ClientId;
 use tradepost_marketplace::oidc::Verifier;
 use tradepost_store::seal::KeyRing;
 
-use tradepost_pricing::catalog::Catalog;
 use crate::provider::{Doors, Parts, Provider, RotatingSecret, SignOn};
 use crate::provisioner::Provisioner;
 use crate::signing::{PartnerKeys, SigningSecret};
 use crate::state::vault::Vault;
+use tradepost_pricing::catalog::Catalog;
 
 /// What opens and seals at rest.
 #[derive(Debug)]

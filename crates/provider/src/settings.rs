@@ -24,9 +24,9 @@ pub use read::DEADLINE_SECONDS;
 use read::Reader;
 pub use variable::{Presence, VARIABLES, Variable};
 
-use tradepost_pricing::catalog::{Catalog, Plan, PlanType, Scope};
 use crate::configured::{Configured, Keys};
 use crate::provider::{Doors, Provider};
+use tradepost_pricing::catalog::{Catalog, Plan, PlanType, Scope};
 
 /// What our calls say they are.
 pub const USER_AGENT: &str = concat!("Tradepost/", env!("CARGO_PKG_VERSION"));

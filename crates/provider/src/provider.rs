@@ -59,7 +59,8 @@ pub struct SignOn {
     pub insecure_cookies: bool,
 }
 
-/// The parts of a [`Provider`], which only [`Configured`](crate::Configured) puts together: the doors, and one for each concern that it is configured for.
+/// The parts of a [`Provider`], which only [`Configured`](crate::Configured) puts together: the doors, and one for
+/// each concern that it is configured for.
 pub(crate) struct Parts {
     /// What every function has.
     pub(crate) doors: Doors,
@@ -89,7 +90,8 @@ struct Shared {
     used: [AtomicU16; Function::ALL.len()],
 }
 
-/// A shared handle on the doors and on what is configured. Made by [`Configured::provider`](crate::Configured::provider).
+/// A shared handle on the doors and on what is configured. Made by
+/// [`Configured::provider`](crate::Configured::provider).
 #[derive(Clone)]
 pub struct Provider {
     shared: Arc<Shared>,

@@ -1,8 +1,9 @@
 //! What a partner system settles: invoices that Vercel refused or may not have, effects that do not go.
 
 use serde_json::{Value, json};
+use tradepost_provider::effects::Effect;
 use tradepost_provider::ledger::Account;
-use tradepost_provider::outbox::Effect;
+use tradepost_provider::outbox::Reason;
 use tradepost_provider::state::{InstallationStatus, InvoicePhase, LedgerEntry};
 
 use crate::world::got::{Got, text};
@@ -236,7 +237,7 @@ async fn an_effect_that_waits_is_tried_at_once_or_given_up() {
     let kept = world.records::<Effect>(&installation, "Q#").await;
     let [kept] = kept.as_slice() else { panic!("{kept:#?}") };
     assert_eq!((kept.abandoned, kept.ended_at), (true, Some(world.now())), "to be forgotten in time");
-    assert_eq!(kept.last_failure.as_deref(), Some("told by telephone"));
+    assert_eq!(kept.last_failure, Some(Reason::said("told by telephone")));
     // Given up is given up.
     for outcome in [json!({ "outcome": "retry" }), give_up] {
         settle_effect(&world, &installation, &waits, outcome).await.is_problem(404, "not_found");

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tradepost_provider::outbox::{Effect, Lane};
+use tradepost_provider::effects::Effect;
+use tradepost_provider::outbox::Lane;
 use tradepost_provider::state::InvoicePhase;
 use tradepost_store::{Key, Record, Write};
 

@@ -1,6 +1,8 @@
 //! Two commands at once on one thing. However they meet, the end is one of those that are listed for the pair, each with
 //! its reason, and both are answered as in that end. Who is turned away comes back, as Vercel and partner systems do.
 
+use std::fmt::Write as _;
+
 use futures_util::future::join;
 use serde_json::json;
 
@@ -88,7 +90,7 @@ meetings! {
     a_provision_and_an_uninstall: nothing, provision, uninstall => [
         InOrder, "made, and released";
         Reversed, "refused with 409: the uninstall was first";
-        Overtaken, "refused with 409 as well: reserved, and released before it was made; the resource that never was is kept as deleted";
+        Overtaken, "refused with 409 as well: released before it was made; what never was is kept as deleted";
     ];
     a_change_and_an_uninstall: nothing, rename, uninstall => [
         InOrder, "renamed, and released by its new name";
@@ -261,7 +263,7 @@ async fn meet(
         let is_legal = legal.iter().any(|(way, reason, known)| {
             let difference = known.difference(&met);
             let of_it = difference.as_deref().unwrap_or_default();
-            report += &format!("{way:?} ({reason}), answered {:?}:\n{of_it}\n", known.statuses);
+            let _ = writeln!(report, "{way:?} ({reason}), answered {:?}:\n{of_it}", known.statuses);
             difference.is_none()
         });
         assert!(is_legal, "answered {:?}, an end that is not listed. It differs from\n{report}", met.statuses);

@@ -114,6 +114,9 @@ impl Remembers for Waiting<'_> {
 /// Nobody waits for an answer.
 pub(crate) const NOBODY: Waiting<'static> = Waiting(None);
 
+/// Makes an answer of the ids of the effects.
+pub(crate) type MakeAnswer = Box<dyn FnOnce(&[String]) -> Result<Answer, ApiError> + Send>;
+
 /// An answer, before the effects have their ids.
 pub(crate) enum Reply {
     /// As it stands.
@@ -121,7 +124,7 @@ pub(crate) enum Reply {
     /// 202 with the ids of the effects: what a partner system gets.
     Accepted,
     /// Made of the ids.
-    Of(Box<dyn FnOnce(&[String]) -> Result<Answer, ApiError> + Send>),
+    Of(MakeAnswer),
 }
 
 /// What is to be committed together.

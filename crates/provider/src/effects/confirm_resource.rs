@@ -79,14 +79,14 @@ async fn take_back(
     stored.item.unconfirmed = false;
     stored.item.deleted_at = Some(ended_at);
     let mut writes = vec![Write::replace(&stored.item, stored.version)?];
-    if let Some(key) = answers {
-        if let Some(mut record) = provider.store.get::<Remembered>(key).await? {
-            let error = ApiError::conflict(
-                "Vercel did not get the answer, and the resource was taken back; ask again with a new key",
-            );
-            record.item.answer = Some(Answer::refusal(&error, Origin::Vercel)?);
-            writes.push(Write::replace(&record.item, record.version)?);
-        }
+    if let Some(key) = answers
+        && let Some(mut record) = provider.store.get::<Remembered>(key).await?
+    {
+        let error = ApiError::conflict(
+            "Vercel did not get the answer, and the resource was taken back; ask again with a new key",
+        );
+        record.item.answer = Some(Answer::refusal(&error, Origin::Vercel)?);
+        writes.push(Write::replace(&record.item, record.version)?);
     }
     if !committed(provider, writes).await? {
         return Ok(Outcome::later(Reason::Moved));

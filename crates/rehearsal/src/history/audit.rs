@@ -10,8 +10,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tradepost_marketplace::ids::InstallationId;
+use tradepost_provider::effects::Effect;
 use tradepost_provider::ledger::{Account, Balances, Entry};
-use tradepost_provider::outbox::Effect;
+use tradepost_provider::outbox::Owed as _;
 use tradepost_provider::state::{
     Installation, InstallationStatus, InvoiceRecord, LedgerEntry, MeterTotal, Resource, ResourceState, UsageBatch, keys,
 };
@@ -92,7 +93,7 @@ impl Held {
                 customer.segments.remove(resource.id.as_str());
                 continue;
             }
-            let segment = |it: &tradepost_provider::pricing::Segment| Segment {
+            let segment = |it: &tradepost_provider::period::Segment| Segment {
                 plan: it.plan.to_string(),
                 start: it.start,
                 end: it.end,
@@ -187,7 +188,7 @@ pub(super) async fn owed(play: &Play) -> anyhow::Result<Vec<String>> {
     for customer in &play.customers {
         let Some(held) = Held::of(play, &customer.id).await? else { continue };
         for effect in held.effects.iter().filter(|effect| effect.owed_since() <= soon) {
-            let why = effect.last_failure.as_deref().unwrap_or("never tried");
+            let why = effect.last_failure.as_ref().map_or_else(|| "never tried".to_owned(), ToString::to_string);
             let dead = if effect.dead { "dead" } else { "waiting" };
             let (name, tries) = (effect.what.name(), effect.attempts);
             owed.push(format!("{name} of {}, {dead} after {tries} tries: {why}", customer.id));

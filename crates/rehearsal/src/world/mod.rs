@@ -12,6 +12,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and this is only for tests")]
 #![allow(missing_docs, reason = "helpers of tests, named as what they do")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test must fail")]
+#![allow(clippy::return_self_not_must_use, reason = "a call that is made and not looked at is what some tests want")]
+#![allow(clippy::new_without_default, reason = "a hand on the clock is made on purpose")]
 
 pub mod acts;
 pub mod audit;

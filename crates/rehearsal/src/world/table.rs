@@ -3,7 +3,8 @@
 use http::Method;
 use serde_json::{Value, json};
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
-use tradepost_provider::outbox::Effect;
+use tradepost_provider::effects::Effect;
+use tradepost_provider::outbox::Owed as _;
 use tradepost_provider::state::{Installation, InvoiceRecord, Resource, keys};
 use tradepost_store::embedded::TABLE_NAME;
 use tradepost_store::{Record, Stored};

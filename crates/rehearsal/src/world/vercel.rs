@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use tradepost_provider::outbox::{Class, Effect, LaneName};
+use tradepost_provider::effects::Effect;
+use tradepost_provider::outbox::{Class, LaneName};
 use tradepost_store::Write;
 
 use super::got::{Got, text};

@@ -66,16 +66,13 @@ struct InstallationUpdated {
 async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
     let types = [("resource.updated", Scope::Events), ("installation.updated", Scope::Events)];
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
-    Ok(match call.kind.as_str() {
-        "resource.updated" => {
-            let event = call.read()?;
-            command::answer(&provider, Call::of_partner(&call), &UpdateResource { call: &call, event }).await?
-        }
-        _ => {
-            let event = call.read()?;
-            command::answer(&provider, Call::of_partner(&call), &UpdateInstallation { call: &call, event }).await?
-        }
-    })
+    let asked = Call::of_partner(&call);
+    if call.kind == "resource.updated" {
+        let event = call.read()?;
+        return Ok(command::answer(&provider, asked, &UpdateResource { call: &call, event }).await?);
+    }
+    let event = call.read()?;
+    Ok(command::answer(&provider, asked, &UpdateInstallation { call: &call, event }).await?)
 }
 
 struct UpdateInstallation<'a> {

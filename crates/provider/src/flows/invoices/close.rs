@@ -141,7 +141,7 @@ pub(super) async fn prepare(
         owed.push(What::FinalizeInstallation);
     }
     writes.push(Write::replace(&installation, stored.version)?);
-    let change = Change::of(answer(settlement, invoice.as_ref())).writing(writes).owing(owed);
+    let change = Change::of(answer(&settlement, invoice.as_ref())).writing(writes).owing(owed);
     Ok(change.awaited(stored.closing_for.clone()))
 }
 
@@ -163,20 +163,19 @@ pub(super) async fn rehearse(
     let invoice = invoice(provider, &mut installation, &settlement, period, now).await?;
     let invoice = InvoiceRecord { is_test: true, carried_in_cents: 0, ..invoice };
     let writes = vec![Write::create(&invoice)?, Write::replace(&installation, stored.version)?];
-    let change = Change::of(answer(settlement, Some(&invoice)));
+    let change = Change::of(answer(&settlement, Some(&invoice)));
     Ok(change.writing(writes).owing([What::SubmitInvoice { number: invoice.number }]))
 }
 
 /// What a partner system is answered: what the close comes to.
-fn answer(settlement: Settlement, invoice: Option<&InvoiceRecord>) -> Reply {
-    let invoice = invoice.map(|invoice| invoice.external_id.to_string());
+fn answer(settlement: &Settlement, invoice: Option<&InvoiceRecord>) -> Reply {
+    let mut body = serde_json::json!({
+        "invoiceId": invoice.map(|invoice| &invoice.external_id),
+        "total": settlement.total,
+        "carriedOver": settlement.carry_over.to_string(),
+    });
     Reply::Of(Box::new(move |effects| {
-        let body = serde_json::json!({
-            "invoiceId": invoice,
-            "total": settlement.total,
-            "carriedOver": settlement.carry_over.to_string(),
-            "effects": effects,
-        });
+        body["effects"] = serde_json::json!(effects);
         Answer::json(StatusCode::ACCEPTED, &body)
     }))
 }

@@ -308,8 +308,8 @@ async fn unanswered(world: &World) -> usize {
     world.dump().await.iter().filter(is_unanswered).count()
 }
 
-/// The customer leaves while a command is at the provisioner. The command is turned away, nothing remains of it, and its
-/// repeat is refused.
+/// The customer leaves while a command is at the provisioner. The command is turned away, nothing remains of it, and
+/// its repeat is refused.
 #[tokio::test]
 async fn a_command_that_an_uninstall_overtakes_leaves_no_record() {
     for name in ["provision", "change", "rotation", "delete", "partner's rotation"] {

@@ -1,5 +1,5 @@
-//! Two commands at once on one thing. However they meet, the end is one of those that are listed for the pair, each with
-//! its reason, and both are answered as in that end. Who is turned away comes back, as Vercel and partner systems do.
+//! Two commands at once on one thing. However they meet, the end is one of those that are listed for the pair, each
+//! with its reason, and both are answered as in that end. Who is turned away comes back, as Vercel and partner systems do.
 
 use std::fmt::Write as _;
 
@@ -50,8 +50,8 @@ enum Way {
     ReadLate,
 }
 
-// Every legal end of every pair: a calm way to it, and why it is legal. No two ways listed end the same. Nothing is left
-// out of the comparison: Vercel's `resources` are as it last read them, which it does when it is told of a change.
+// Every legal end of every pair: a calm way to it, and why it is legal. No two ways listed end the same. Nothing is
+// left out of the comparison: Vercel's `resources` are as it last read them, which it does when it is told of a change.
 meetings! {
     a_plan_change_and_a_rotation: nothing, change_plan, rotate => [
         InOrder, "either order: each changes what the other leaves alone";

@@ -7,7 +7,8 @@ use tradepost_marketplace::sso::AllowedOrigin;
 use tradepost_marketplace::wire::Period;
 use tradepost_provider::catalog::{Catalog, Plan, Product};
 use tradepost_provider::metering::Aggregate;
-use tradepost_provider::pricing::{Bill, BillInput, BilledResource, Metered, PricingError, Segment, bill};
+use tradepost_provider::period::Segment;
+use tradepost_provider::pricing::{Bill, BillInput, BilledResource, Metered, PricingError, bill};
 
 /// Usage that anybody may have, in billionths: nothing, the least, a little, a million (forty charges at the highest
 /// price for it are below what an amount holds).

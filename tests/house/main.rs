@@ -68,9 +68,7 @@ fn lines_are_short() {
 }
 
 /// What the function binaries have in common, and the one that is not deployed.
-const BODIES: &[Exception] = &[
-    ("api/_function.rs", "", "not a function: what all nine share, once"),
-];
+const BODIES: &[Exception] = &[("api/_function.rs", "", "not a function: what all nine share, once")];
 
 #[test]
 fn functions_are_a_few_lines() {

@@ -61,10 +61,14 @@ impl Slice {
             .collect()
     }
 
+    /// The resources that were taken back: nothing of them counts.
+    pub(crate) fn void(&self) -> BTreeSet<&ResourceId> {
+        self.resources.iter().filter(|resource| resource.void).map(|resource| &resource.id).collect()
+    }
+
     /// The totals of one period, for pricing.
     pub(crate) fn totals_of(&self, period: Period) -> Vec<Metered<'_>> {
-        let void: BTreeSet<_> =
-            self.resources.iter().filter(|resource| resource.void).map(|resource| &resource.id).collect();
+        let void = self.void();
         let is_own =
             |total: &&Stored<MeterTotal>| total.period_start == period.start && !void.contains(&total.resource);
         let own = self.totals.iter().filter(is_own);

@@ -15,7 +15,7 @@ use crate::edge::wide::{Field, count};
 use crate::installed::OpenToken;
 use crate::provider::Provider;
 use crate::slice::{self, Slice, closed_totals};
-use crate::state::{Installation, PushFailed};
+use crate::state::{Installation, MeterTotal, PushFailed};
 use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::period;
 use tradepost_pricing::pricing::{self, Metered, PricingError};
@@ -186,7 +186,10 @@ impl Push<'_> {
         let is_closed = period.start < installation.period_start;
         let bill = if is_closed {
             let moved = closed_totals(self.provider, &installation.id, period.start).await?;
-            let mut totals: Vec<_> = moved.iter().map(slice::metered).collect();
+            // What was taken back is billed by nobody, whatever was reported of it.
+            let void = self.slice.void();
+            let counts = |total: &&MeterTotal| !void.contains(&total.resource);
+            let mut totals: Vec<_> = moved.iter().filter(counts).map(slice::metered).collect();
             let is_moved = |it: &Metered<'_>| {
                 moved.iter().any(|other| {
                     (&other.resource, other.segment, other.meter.as_str()) == (it.resource, it.segment, it.meter)

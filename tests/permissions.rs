@@ -92,7 +92,7 @@ async fn each_function_may_do_and_is_configured_for_what_it_is_seen_to_do_and_no
     let seen =
         customers().await.and(removed().await).and(people().await).and(partners().await).and(lost_answers().await);
     let seen = seen.and(left_behind().await).and(changes_left_behind().await);
-    let seen = seen.and(a_record_without_its_operation().await).and(overtaken().await);
+    let seen = seen.and(a_record_without_its_operation().await).and(overtaken().await).and(late_readings().await);
     // Every function reads the runtime's variables and the store's.
     let own = |concern: &Concern| !matches!(concern, Concern::Runtime | Concern::Store);
     for function in Function::ALL {
@@ -233,6 +233,20 @@ async fn partners() -> Seen {
     let refund = json!({ "invoiceId": invoice, "total": "1.00", "reason": "an outage" });
     partner("invoice.refund", &format!("/partner/invoices/{invoice}/refund"), refund).await.expect(202);
     world.advance("1h").await;
+    over(world).await
+}
+
+/// A late reading when a resource that was deleted long ago is still there: who takes the reading forgets the resource.
+async fn late_readings() -> Seen {
+    let world = open().await;
+    let (installation, id) = world.customer(SCALE).await;
+    let gone = world.provision(&installation, TEAM, "gone").await;
+    world.advance_to("2027-01-05T00:00:00Z").await;
+    world.vercel(Call::new("DELETE", path(&installation, &gone)).of(&installation).key("d1")).await.expect(204);
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    world.cron("/cron/invoices").await;
+    world.advance_to("2027-02-10T00:00:00Z").await;
+    world.report(&installation, "b1", &[(&id, "queries", "2027-01-20T00:00:00Z", "1000")]).await.expect(200);
     over(world).await
 }
 

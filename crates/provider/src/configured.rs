@@ -62,7 +62,7 @@ pub struct Configured {
     pub partners: Option<PartnerKeys>,
     /// What the scheduler may show; an empty list where the platform schedules (AWS).
     pub cron: Option<RotatingSecret>,
-    /// The provisioner.
+    /// Where orders to the product go, and what signs them.
     pub provisioner: Option<Orders>,
     /// Products, plans and prices.
     pub catalog: Option<Catalog>,

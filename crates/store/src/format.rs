@@ -34,7 +34,7 @@ pub struct UnknownFormat {
     pub key: Key,
     /// Its [`crate::Record::KIND`].
     pub kind: String,
-    /// Its format.
+    /// The format number that the item carries.
     pub format: u64,
 }
 

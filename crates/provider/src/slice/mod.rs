@@ -61,7 +61,7 @@ impl Slice {
             .collect()
     }
 
-    /// The resources that were taken back: nothing of them counts.
+    /// The void resources: we undid their creates because Vercel does not know them. Nothing of them counts.
     pub(crate) fn void(&self) -> BTreeSet<&ResourceId> {
         self.resources.iter().filter(|resource| resource.void).map(|resource| &resource.id).collect()
     }

@@ -1,5 +1,5 @@
-//! The contract with Vercel, as its `OpenAPI` documents have it: what the client writes, what the simulator answers, and
-//! every body of the Partner API, in the combinations of optional fields that the strategies draw.
+//! The contract with Vercel, as its `OpenAPI` documents have it: what the client writes, what the simulator answers,
+//! and every body of the Partner API, in the combinations of optional fields that the strategies draw.
 //!
 //! What the tests need of the documents is in `tests/protocol/`.
 

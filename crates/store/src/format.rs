@@ -3,7 +3,7 @@
 //! Every item carries the format of the release that wrote it ([`attribute::FORMAT`]). While a new release is
 //! deployed, or after it was rolled back, the functions of two releases share the table. An older one that read a newer
 //! item would drop the fields that it does not know, and write the rest back. So a read refuses such an item
-//! ([`check`]), and every write that may replace an item has the condition that it is not newer ([`crate::dynamo`]).
+//! (`check`), and every write that may replace an item has the condition that it is not newer (`dynamo`).
 //!
 //! To change how an item is stored: raise [`FORMAT`], and let serde's defaults read what the release before wrote.
 

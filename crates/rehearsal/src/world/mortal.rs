@@ -2,9 +2,9 @@
 //! is seen. What it was doing is dropped, as when a function is killed or frozen for good; what is left is the
 //! table, Vercel and the provisioner.
 //!
-//! Every door to the outside leads through [`Mortal::pass`], which counts. [`Mortal::arm`] chooses where to die,
+//! Every door to the outside leads through `Mortal::pass`, which counts. [`Mortal::arm`] chooses where to die,
 //! [`Mortal::arm`] with nothing lives on. Calls that come after the death never end: the request they belong to is
-//! dropped by [`cut`], which answers 502 as a platform does for it.
+//! dropped by `cut`, which answers 502 as a platform does for it.
 
 use std::sync::Arc;
 use std::time::Duration;

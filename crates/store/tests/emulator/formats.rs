@@ -23,8 +23,8 @@ async fn reformat(bench: &Bench, pk: &str, sk: &str, format: Option<AttributeVal
     item
 }
 
-fn number(format: u64) -> Option<AttributeValue> {
-    Some(AttributeValue::N(format.to_string()))
+fn number(format: u64) -> AttributeValue {
+    AttributeValue::N(format.to_string())
 }
 
 /// A store with an item of a newer release (`new`), and one of ours (`own`).
@@ -33,7 +33,7 @@ async fn mixed() -> (Bench, Item) {
     let new = Task { due: Some(at("2027-01-01T00:00:00Z")), shard: Some(3), ..task("p", "new") };
     bench.store.commit(vec![Write::create(&new).unwrap()]).await.unwrap();
     bench.store.commit(vec![Write::create(&task("p", "own")).unwrap()]).await.unwrap();
-    let newer = reformat(&bench, "p", "new", number(2)).await;
+    let newer = reformat(&bench, "p", "new", Some(number(2))).await;
     (bench, newer)
 }
 
@@ -49,12 +49,12 @@ const REFUSAL: &str = "the item p / new (task) has format 2, this release reads 
 async fn every_item_says_its_format_and_one_that_says_none_is_read_and_gets_one() {
     let bench = bench().await;
     bench.store.commit(vec![Write::create(&task("p", "s")).unwrap()]).await.unwrap();
-    assert_eq!(stored(&bench, "p", "s").await.unwrap()["fmt"], number(1).unwrap());
-    for old in [None, number(0)] {
+    assert_eq!(stored(&bench, "p", "s").await.unwrap()["fmt"], number(1));
+    for old in [None, Some(number(0))] {
         reformat(&bench, "p", "s", old).await;
         let read = bench.store.get::<Task>(&key("p", "s")).await.unwrap().unwrap();
         bench.store.commit(vec![Write::replace(&read.item, read.version).unwrap()]).await.unwrap();
-        assert_eq!(stored(&bench, "p", "s").await.unwrap()["fmt"], number(1).unwrap());
+        assert_eq!(stored(&bench, "p", "s").await.unwrap()["fmt"], number(1));
     }
     reformat(&bench, "p", "s", None).await;
     bench.store.commit(vec![Write::overwrite(&task("p", "s"), 9).unwrap()]).await.unwrap();

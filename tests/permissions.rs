@@ -353,7 +353,10 @@ async fn overtaken() -> Seen {
             world.provisioner.let_go();
         };
         let (got, ()) = tokio::join!(rotate(&world, &installation, &id), end);
-        assert!([409, 503].contains(&got.status), "{got:?}");
+        // The sweep comes an hour later: by then the signature of the held order is too old for the product (401), and
+        // the caller reads that the product does not answer.
+        let turned_away = if released_by == "outbox" { 503 } else { 409 };
+        assert_eq!(got.status, turned_away, "released by {released_by}: {got:?}");
         assert_eq!(world.local.provisioner.resources(), 0, "released by {released_by}");
         seen = seen.and(over(world).await);
     }

@@ -27,7 +27,7 @@ use crate::deadline::Deadline;
 use crate::edge::ApiError;
 use crate::effects::{self, What};
 use crate::idempotency::{self, Identity, Known, Remembered};
-use crate::outbox::{Enqueued, Hold};
+use crate::outbox::{self, Enqueued, Hold};
 use crate::provider::Provider;
 
 /// What a command reads, and what it makes of it.
@@ -184,7 +184,7 @@ impl Change {
         record: &dyn Remembers,
     ) -> Result<Option<Committed>, ApiError> {
         let Enqueued { writes: lanes, mut holds, mut ids } = self.enqueued;
-        let owed = effects::enqueue(provider, installation, self.owed).await?;
+        let owed = outbox::enqueue(provider, installation, self.owed).await?;
         holds.extend(owed.holds);
         ids.extend(owed.ids);
         let answer = match self.reply {

@@ -22,9 +22,8 @@ use async_trait::async_trait;
 use crate::deadline::Deadline;
 use crate::delivery::{self, Deliver, Outcome, Sweep};
 use crate::edge::ApiError;
-use crate::outbox::{self, Enqueued, Hold};
+use crate::outbox::Hold;
 use crate::provider::Provider;
-use tradepost_marketplace::ids::InstallationId;
 
 #[async_trait]
 impl Deliver for What {
@@ -50,11 +49,6 @@ impl Deliver for What {
             Self::ReleaseResources => release_resources::deliver(provider, id, deadline).await,
         }
     }
-}
-
-/// Prepares effects of one installation, to be committed with the state that owes them.
-pub async fn enqueue(provider: &Provider, id: &InstallationId, owed: Vec<What>) -> Result<Enqueued, ApiError> {
-    outbox::enqueue(provider, id, owed).await
 }
 
 /// Delivers every lane held, one after the other.

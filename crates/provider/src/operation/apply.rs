@@ -200,38 +200,7 @@ pub(super) async fn refused(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradepost_marketplace::ids::PlanId;
-    use tradepost_marketplace::ids::{InstallationId, ProductId, ResourceId};
-    use tradepost_marketplace::wire::ResourceStatus;
-
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::from_second(hour * 3_600).unwrap()
-    }
-
-    fn plan(name: &str) -> PlanId {
-        PlanId::new(name).unwrap()
-    }
-
-    fn resource() -> Resource {
-        Resource {
-            id: ResourceId::new("icfg_1.r1").unwrap(),
-            installation: InstallationId::new("icfg_1").unwrap(),
-            product: ProductId::new("product").unwrap(),
-            product_as_sent: ProductId::new("product").unwrap(),
-            name: "name".to_owned(),
-            metadata: "{}".to_owned(),
-            status: ResourceStatus::Ready,
-            notification: None,
-            state: ResourceState::Live,
-            segments: vec![Segment { number: 0, plan: plan("free"), start: at(0), end: None }],
-            fence: 1,
-            operation: None,
-            created_at: at(0),
-            deleted_at: None,
-            unconfirmed: false,
-            void: false,
-        }
-    }
+    use crate::state::segments::tests::{at, plan, resource};
 
     #[test]
     fn a_plan_counts_from_when_it_is_carried_out() {

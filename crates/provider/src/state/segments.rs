@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tradepost_marketplace::ids::PlanId;
 use tradepost_marketplace::wire::ResourceStatus;
-use tradepost_pricing::catalog::{Catalog, ChangeTime};
+use tradepost_pricing::catalog::{Catalog, ChangeTime, Plan, Scope};
 use tradepost_pricing::period::Segment;
 
 use super::{Installation, Resource, ResourceState};
@@ -82,20 +82,27 @@ pub fn unknown_plan(plan: &PlanId) -> ApiError {
     ApiError::new(Code::ValidationError, format!("there is no plan {plan}"))
 }
 
+/// A plan for whole installations.
+pub fn of_installations<'a>(catalog: &'a Catalog, plan: &PlanId) -> Result<&'a Plan, ApiError> {
+    let known = catalog.plan(plan).filter(|plan| plan.scope == Scope::Installation);
+    known.ok_or_else(|| unknown_plan(plan))
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use tradepost_marketplace::ids::{InstallationId, ProductId, ResourceId};
 
-    fn at(hour: i64) -> Timestamp {
+    pub(crate) fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(hour * 3_600).unwrap()
     }
 
-    fn plan(name: &str) -> PlanId {
+    pub(crate) fn plan(name: &str) -> PlanId {
         PlanId::new(name).unwrap()
     }
 
-    fn resource() -> Resource {
+    /// One that has the plan `free` since the beginning.
+    pub(crate) fn resource() -> Resource {
         Resource {
             id: ResourceId::new("icfg_1.r1").unwrap(),
             installation: InstallationId::new("icfg_1").unwrap(),

@@ -15,7 +15,6 @@ use axum::routing::post;
 use serde::Deserialize;
 use tradepost_marketplace::ids::{PlanId, ResourceId};
 use tradepost_marketplace::wire::{Metadata, Notification, ResourceStatus};
-use tradepost_pricing::catalog;
 use tradepost_store::{Stored, Write};
 
 use crate::caller::{self, PartnerCall};
@@ -29,7 +28,7 @@ use crate::installed;
 use crate::layer;
 use crate::provider::Provider;
 use crate::signing::Scope;
-use crate::state::segments::{change_plan, must_be_live, offers, plan_starts, unknown_plan};
+use crate::state::segments::{change_plan, must_be_live, of_installations, offers, plan_starts, unknown_plan};
 use crate::state::{Installation, Resource};
 
 /// When to come back to a resource that has a command in progress, in seconds.
@@ -91,9 +90,7 @@ impl Command for UpdateInstallation<'_> {
     async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
         said::notification(self.event.notification.as_ref())?;
         if let Some(plan) = &self.event.plan_id {
-            let known = provider.catalog()?.plan(plan).filter(|plan| plan.scope == catalog::Scope::Installation);
-            known.ok_or_else(|| unknown_plan(plan))?;
-            stored.item.plan = Some(plan.clone());
+            stored.item.plan = Some(of_installations(provider.catalog()?, plan)?.id.clone());
         }
         if self.event.notification.is_some() {
             stored.item.notification.clone_from(&self.event.notification);

@@ -19,9 +19,8 @@ use crate::installed;
 use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
-use crate::state::segments::{must_be_live, offers, pending, plan_starts, unknown_plan};
+use crate::state::segments::{must_be_live, of_installations, offers, pending, plan_starts, unknown_plan};
 use crate::state::{Installation, Intent, Origin, Resource};
-use tradepost_pricing::catalog::Scope;
 
 /// B.3.
 pub(super) async fn installation(
@@ -51,9 +50,7 @@ impl Command for ChangePlan<'_> {
     async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
         let catalog = provider.catalog()?;
         if let Some(plan) = &self.command.billing_plan_id {
-            let known = catalog.plan(plan).filter(|plan| plan.scope == Scope::Installation);
-            known.ok_or_else(|| unknown_plan(plan))?;
-            stored.item.plan = Some(plan.clone());
+            stored.item.plan = Some(of_installations(catalog, plan)?.id.clone());
         }
         let answer = Answer::json(StatusCode::OK, &view(catalog, &stored))?;
         let write = Write::replace(&stored.item, stored.version)?;

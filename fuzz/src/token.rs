@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::endpoint;
 use tradepost_marketplace::ids::{ClientId, InstallationId};
 use tradepost_marketplace::oidc::{AuthHeader, Claims, LEEWAY_SECONDS, TokenError, Verifier};
@@ -21,7 +22,7 @@ thread_local! {
 }
 
 fn verify(token: &str, style: AuthHeader) -> Result<Claims, TokenError> {
-    VERIFIER.with(|(verifier, runtime)| runtime.block_on(verifier.verify(token, style, now(), now())))
+    VERIFIER.with(|(verifier, runtime)| runtime.block_on(verifier.verify(token, style, now(), LeaseTime::of(now()))))
 }
 
 /// Runs the target.

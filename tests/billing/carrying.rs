@@ -28,13 +28,13 @@ async fn a_reading_after_the_close_goes_to_the_next_invoice() {
     for batch in ["late", "late"] {
         world.report(&installation, batch, &late).await.expect(200);
         let carried = committed().await;
-        assert_eq!(carried.iter().map(|it| it.cents).collect::<Vec<_>>(), [100]);
+        assert_eq!(carried.iter().map(|it| it.amount.cents()).collect::<Vec<_>>(), [100]);
     }
     // Another batch of the same period is put beside it, and prices from where the first ended.
     let more =
         [(id.as_str(), "queries", "2027-01-26T00:00:00Z", "4000"), (&id, "queries", "2027-02-01T08:00:00Z", "7")];
     world.report(&installation, "later", &more).await.expect(200);
-    assert_eq!(committed().await.iter().map(|it| it.cents).collect::<Vec<_>>(), [110]);
+    assert_eq!(committed().await.iter().map(|it| it.amount.cents()).collect::<Vec<_>>(), [110]);
     assert_eq!(totals(&world, &installation, "A#").await, [("queries".to_owned(), "144000".to_owned())]);
     assert_eq!(totals(&world, &installation, "S#2#").await, [("queries".to_owned(), "7".to_owned())]);
     assert_eq!(balance(&world, &installation, Account::Carried).await, "1.10");

@@ -234,7 +234,7 @@ async fn a_reading_that_races_the_close_is_charged_once() {
         }
         let invoiced = bills(&world, &installation).await.remove(0).0;
         let charged: Money = invoiced.parse().unwrap();
-        let carried: i64 = world.installation(&installation).await.carried.iter().map(|it| it.cents).sum();
+        let carried: i64 = world.installation(&installation).await.carried.iter().map(|it| it.amount.cents()).sum();
         assert_eq!(charged.cents() + carried, 500 + 300, "{invoiced} invoiced, {carried} cents carried");
         paid(&world).await;
         world.close().await;

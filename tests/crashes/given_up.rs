@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tradepost_provider::ledger::Account;
-use tradepost_provider::state::{InstallationStatus, Resource, ResourceState, UsageBatch};
+use tradepost_provider::state::{InstallationStatus, Resource, UsageBatch};
 
 use crate::world::World;
 use crate::world::acts::{
@@ -16,10 +16,10 @@ async fn a_provision_that_nobody_repeats() {
     let check = async |world: &World, stage: &Stage| {
         // What was never answered is taken back: we have what Vercel has.
         let mut kept = world.records::<Resource>(&stage.installation, "S#1#").await;
-        kept.retain(|resource| !resource.void);
+        kept.retain(|resource| !resource.life.is_void());
         assert_eq!(kept.len(), world.state(&stage.installation).await["resources"].as_array().unwrap().len());
         assert_eq!(kept.len(), world.local.provisioner.resources());
-        assert!(kept.iter().all(|resource| resource.state == ResourceState::Live));
+        assert!(kept.iter().all(|resource| resource.life.is_there()));
         assert_eq!(world.installation(&stage.installation).await.resources_live as usize, kept.len());
     };
     cut_off(Caller::GivesUp, nothing, buy, check).await;
@@ -52,7 +52,7 @@ async fn a_rotation_that_nobody_repeats() {
 async fn a_delete_that_nobody_repeats() {
     let check = async |world: &World, stage: &Stage| {
         let stored = world.stored_resource(&stage.installation, &stage.resource).await.unwrap();
-        let there = usize::from(stored.state == ResourceState::Live);
+        let there = usize::from(stored.life.is_there());
         assert_eq!(world.local.provisioner.resources(), there);
         assert_eq!(world.installation(&stage.installation).await.resources_live as usize, there);
         let shown = world.resource(&stage.installation, &stage.resource).await;

@@ -99,7 +99,7 @@ async fn broken(State(provider): State<Provider>, Json(stage): Json<[String; 2]>
     provider.store.commit(vec![Write::replace(&renamed, stored.version).unwrap()]).await.unwrap();
     let owner = provider.store.get::<Installation>(&Installation::key_of(&installation)).await.unwrap().unwrap();
     let token = provider.keys().unwrap().open(installation.as_str(), TOKEN_FIELD, &owner.token).await.unwrap();
-    let deadline = provider.lease.now() + jiff::SignedDuration::from_secs(20);
+    let deadline = provider.lease.now().after(jiff::SignedDuration::from_secs(20));
     let call = Call { token: &token, installation: &installation, deadline };
     let event = MarketplaceEvent::ResourceUpdated { resource_id: resource, product_id: None };
     provider.vercel().unwrap().create_event(&call, &event).await.unwrap();

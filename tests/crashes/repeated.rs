@@ -1,7 +1,7 @@
 //! The caller comes back: it always ends the same.
 
 use tradepost_provider::ledger::Account;
-use tradepost_provider::state::{InstallationStatus, InvoicePhase, MeterTotal, PushFailed, Resource, ResourceState};
+use tradepost_provider::state::{InstallationStatus, InvoicePhase, MeterTotal, PushFailed, Resource};
 
 use crate::world::World;
 use crate::world::acts::{
@@ -35,7 +35,7 @@ async fn a_provision() {
         assert_eq!(world.installation(&stage.installation).await.resources_live, 2);
         assert_eq!(world.state(&stage.installation).await["resources"].as_array().unwrap().len(), 2);
         let kept = world.records::<Resource>(&stage.installation, "S#1#").await;
-        assert!(kept.len() == 2 && kept.iter().all(|resource| resource.state == ResourceState::Live));
+        assert!(kept.len() == 2 && kept.iter().all(|resource| resource.life.is_live()));
         assert!(kept.iter().all(|resource| live(world, resource.id.as_str()) == [1]));
     };
     cut_off_everywhere(nothing, buy, check).await;
@@ -83,8 +83,9 @@ async fn a_resource_taken_back() {
     let check = async |world: &World, stage: &Stage| {
         assert_eq!(world.local.provisioner.resources(), 1);
         assert_eq!(world.installation(&stage.installation).await.resources_live, 1);
-        let void = world.records::<Resource>(&stage.installation, "S#1#").await.into_iter().filter(|it| it.void);
-        assert_eq!(void.map(|it| it.state).collect::<Vec<_>>(), [ResourceState::Deleted]);
+        let void =
+            world.records::<Resource>(&stage.installation, "S#1#").await.into_iter().filter(|it| it.life.is_void());
+        assert_eq!(void.map(|it| it.life.is_deleted()).collect::<Vec<_>>(), [true]);
         let repeat = provision(world, stage).await;
         assert_eq!(repeat.status, 409, "{repeat:?}");
     };

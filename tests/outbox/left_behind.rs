@@ -1,7 +1,7 @@
 //! What a process that died left behind, and a store that fails.
 
 use serde_json::{Value, json};
-use tradepost_provider::state::{InstallationStatus, Resource, ResourceState};
+use tradepost_provider::state::{InstallationStatus, Resource};
 use tradepost_store::{FaultKind, Write};
 
 use crate::world;
@@ -200,7 +200,7 @@ async fn resources_of_an_uninstalled_customer_are_released_however_often_it_take
     }
     let states = async || {
         let resources = world.records::<Resource>(&installation, "S#1#").await;
-        resources.iter().filter(|resource| resource.state == ResourceState::Deleted).count()
+        resources.iter().filter(|resource| resource.life.is_deleted()).count()
     };
     // One that does not go keeps no other.
     world.provisioner.next(Mood::AnswerLost);
@@ -218,7 +218,7 @@ async fn resources_of_an_uninstalled_customer_are_released_however_often_it_take
     assert_eq!((deletes.len(), ids.len()), (6, 3), "each under its own id, however often");
     // They ended when the customer went, not when we came to it.
     for resource in world.records::<Resource>(&installation, "S#1#").await {
-        assert_eq!(resource.deleted_at, Some(uninstalled));
+        assert_eq!(resource.life.ended_at(), Some(uninstalled));
     }
     assert_eq!(world.installation(&installation).await.resources_live, 0);
     world.close().await;
@@ -296,7 +296,7 @@ async fn a_release_overtakes_the_fences_that_were_forgotten() {
     world.local.bare.commit(vec![Write::replace(&forgot, stored.version).unwrap()]).await.unwrap();
     world.uninstall(&installation).await;
     assert_eq!(world.local.provisioner.resources(), 0);
-    assert_eq!(world.stored_resource(&installation, &id).await.unwrap().state, ResourceState::Deleted);
+    assert!(world.stored_resource(&installation, &id).await.unwrap().life.is_deleted());
     assert_eq!(world.waiting(&installation).await, []);
     world.close().await;
 }

@@ -56,7 +56,7 @@ async fn a_resource_that_vercel_does_not_know_is_taken_back() {
         world.sweep().await;
     }
     assert_eq!(world.local.provisioner.resources(), 1);
-    assert!(world.stored_resource(&installation, &lost).await.unwrap().void);
+    assert!(world.stored_resource(&installation, &lost).await.unwrap().life.is_void());
     assert_eq!(world.vercel(provision(&installation)).await.status, 409);
     let readings = [(lost.as_str(), "queries", "2027-01-01T00:00:00Z", "10")];
     let refused = world.report(&installation, "b2", &readings).await.expect(200);
@@ -82,7 +82,7 @@ async fn a_resource_that_vercel_deleted_is_not_taken_back() {
         world.sweep().await;
     }
     let stored = world.stored_resource(&installation, &id).await.unwrap();
-    assert!(!stored.void && !stored.unconfirmed, "{stored:?}");
+    assert!(stored.life.is_deleted() && !stored.life.is_void(), "{stored:?}");
     world.advance("7h").await;
     world.cron("/cron/invoices").await;
     world.close().await;

@@ -1,7 +1,7 @@
 //! A provisioner that is down, refuses, or breaks its contract.
 
 use serde_json::json;
-use tradepost_provider::state::{Credentials, ResourceState};
+use tradepost_provider::state::{Credentials, Life};
 
 use crate::world::got::text;
 use crate::world::provisioner::Mood;
@@ -23,7 +23,7 @@ async fn a_provisioner_that_is_down_is_503_and_the_repeat_goes_on_where_it_stopp
         assert_eq!(got.header("retry-after"), "5");
         assert!(!got.body.to_string().contains("provisioner"), "a 5xx says nothing of its cause: {got:?}");
         let stored = world.records::<tradepost_provider::state::Resource>(&installation, "S#1#").await;
-        assert_eq!(stored.iter().map(|it| it.state).collect::<Vec<_>>(), [ResourceState::Reserved]);
+        assert_eq!(stored.iter().map(|it| it.life).collect::<Vec<_>>(), [Life::Reserved]);
     }
     let got = twice(&world, provision(&installation, &order("orders", TEAM)), "p1").await.expect(200);
     assert_eq!(got.body["secrets"].as_array().unwrap().len(), 2);

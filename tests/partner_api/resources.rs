@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tradepost_provider::state::{Credentials, ResourceState, Rotation};
+use tradepost_provider::state::{Credentials, Rotation};
 
 use crate::world;
 use crate::world::table::resource_id;
@@ -175,7 +175,7 @@ async fn a_deleted_resource_is_gone_and_stays_gone() {
     twice(&world, delete(), "d1").await.is(204, &Value::Null);
     assert_eq!((world.local.provisioner.resources(), world.provisioner.count("delete")), (1, 1));
     let stored = world.stored_resource(&installation, &id).await.unwrap();
-    assert_eq!((stored.state, stored.segments.last().unwrap().end), (ResourceState::Deleted, Some(world.now())));
+    assert_eq!((stored.life.is_deleted(), stored.segments.last().unwrap().end), (true, Some(world.now())));
     assert_eq!(world.installation(&installation).await.resources_live, 1);
     let held: Vec<_> = world.records::<Credentials>(&installation, "C#").await;
     assert_eq!(held.iter().map(|held| held.resource.as_str()).collect::<Vec<_>>(), [other.as_str()]);

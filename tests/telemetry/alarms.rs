@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tradepost_functions::metrics;
+use tradepost_marketplace::doors::LeaseTime;
 
 use crate::Log;
 use crate::world::got::text;
@@ -136,8 +137,8 @@ async fn a_scheduler_that_slept_shows_in_the_lag_until_it_has_caught_up() {
     // A run that has no time to serve anything: as another holds the shard.
     let held = world.local.bare.query("H#billing", "", 1).await.unwrap();
     let mut checkpoint = held[0].decode::<tradepost_provider::state::ShardCheckpoint>().unwrap();
-    let lease = tradepost_marketplace::doors::Clock::now(&*world.lease);
-    checkpoint.item.lease_until = Some(lease.checked_add(jiff::SignedDuration::from_secs(60)).unwrap());
+    let lease = LeaseTime::of(tradepost_marketplace::doors::Clock::now(&*world.lease));
+    checkpoint.item.lease_until = Some(lease.after(jiff::SignedDuration::from_secs(60)));
     let write = tradepost_store::Write::replace(&checkpoint.item, checkpoint.version).unwrap();
     world.local.bare.commit(vec![write]).await.unwrap();
     assert_eq!(world.cron("/cron/billing").await["busy"], 1);

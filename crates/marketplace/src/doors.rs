@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A source of the current instant.
 pub trait Clock: Send + Sync {
@@ -21,6 +22,36 @@ pub trait Clock: Send + Sync {
 /// Business time: periods, due dates, expiry of tokens and signatures.
 #[derive(Clone)]
 pub struct BusinessClock(pub Arc<dyn Clock>);
+
+/// An instant of lease time. A type of its own: it is compared with nothing of business time, and a compiler says so.
+/// Stored as the instant's text (RFC 3339).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LeaseTime(Timestamp);
+
+impl LeaseTime {
+    /// The instant that a clock of lease time shows, or that somebody outside named: when credentials expire.
+    pub const fn of(instant: Timestamp) -> Self {
+        Self(instant)
+    }
+
+    /// As an instant of the wall's clock, to be compared with what others say of it.
+    pub const fn instant(self) -> Timestamp {
+        self.0
+    }
+
+    /// Later by `length`, or earlier if it is negative; at most what can be written.
+    #[must_use]
+    pub fn after(self, length: SignedDuration) -> Self {
+        let bound = if length.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+        Self(self.0.checked_add(length).unwrap_or(bound))
+    }
+
+    /// The time from `earlier` to this; negative if it is the other way round.
+    pub fn since(self, earlier: Self) -> SignedDuration {
+        self.0.duration_since(earlier.0)
+    }
+}
 
 /// Lease time: leases, timeouts, deadlines and the delays between tries.
 #[derive(Clone)]
@@ -35,8 +66,8 @@ impl BusinessClock {
 
 impl LeaseClock {
     /// The current instant of lease time.
-    pub fn now(&self) -> Timestamp {
-        self.0.now()
+    pub fn now(&self) -> LeaseTime {
+        LeaseTime(self.0.now())
     }
 }
 

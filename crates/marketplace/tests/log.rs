@@ -73,7 +73,7 @@ async fn the_log_has_vercels_ids_and_nothing_of_tokens_or_bodies() {
     let base = checked("https://vercel.test").unwrap();
     let vercel = Arc::new(Vercel::default());
     let client = Client::new(vercel, base, lease.clone(), Arc::new(NoSleep), Arc::new(SystemEntropy));
-    let deadline = lease.now() + SignedDuration::from_mins(10);
+    let deadline = lease.now().after(SignedDuration::from_mins(10));
     let (token, installation) = ("t0ken".into(), InstallationId::new("icfg_1").unwrap());
     let call = Call { token: &token, installation: &installation, deadline };
     let update = SecretsUpdate::all(vec![Secret::new("KEY", "v4lue").unwrap()]);

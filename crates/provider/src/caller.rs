@@ -13,11 +13,11 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::body::Bytes;
 use axum::extract::Request;
 use http::{Extensions, HeaderMap, Method, header};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::oidc::{AUTH_HEADER, AuthHeader, Claims, Forbidden};
 
@@ -208,7 +208,7 @@ pub fn mark_scheduled(extensions: &mut Extensions) {
 const RUN_SECONDS_MIN: i64 = 15;
 
 /// A run that could do nothing must not look like one that had nothing to do.
-fn enough(now: Timestamp, deadline: Deadline) -> Result<Deadline, ApiError> {
+fn enough(now: LeaseTime, deadline: Deadline) -> Result<Deadline, ApiError> {
     if deadline.less(RUN_SECONDS_MIN) < Deadline::at(now) {
         tracing::error!("the function's timeout is too short for scheduled work; give it 30 s or more");
         return Err(ApiError::unavailable("less than 15 s are left for a scheduled run"));
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_run_needs_fifteen_seconds() {
-        let now = Timestamp::UNIX_EPOCH;
-        let run = |seconds| enough(now, Deadline::at(now + SignedDuration::from_secs(seconds))).is_ok();
+        let now = LeaseTime::of(jiff::Timestamp::UNIX_EPOCH);
+        let run = |seconds| enough(now, Deadline::at(now.after(SignedDuration::from_secs(seconds)))).is_ok();
         assert_eq!([-1, 0, 14, 15, 16, 900].map(run), [false, false, false, true, true, true]);
     }
 }

@@ -24,10 +24,11 @@ use crate::answer::{Answer, respond};
 use crate::caller::{PartnerCall, VercelCall};
 use crate::commit::{Attempt, Tried, committed, until_won};
 use crate::deadline::Deadline;
+use crate::delivery::{self, Deliver};
 use crate::edge::ApiError;
-use crate::effects::{self, What};
+use crate::effects::What;
 use crate::idempotency::{self, Identity, Known, Remembered};
-use crate::outbox::{self, Enqueued, Hold};
+use crate::outbox::{self, Enqueued, Hold, Owed};
 use crate::provider::Provider;
 
 /// What a command reads, and what it makes of it.
@@ -36,20 +37,24 @@ pub(crate) trait Command: Send + Sync {
     /// What it judges by.
     type State: Send;
 
+    /// What it may owe: [`What`], or [`delivery::Nothing`], so that a function whose
+    /// commands owe nothing is not linked with every effect.
+    type Owes: Deliver;
+
     /// Reads the state.
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError>;
 
     /// Decides, given the state. May read more; writes nothing that a repeat would have to know of.
-    async fn judge(&self, provider: &Provider, state: Self::State) -> Result<Judged, ApiError>;
+    async fn judge(&self, provider: &Provider, state: Self::State) -> Result<Judged<Self::Owes>, ApiError>;
 
     /// After the commit and before delivering: tidying up that may as well be done later.
     async fn committed(&self, _: &Provider) {}
 }
 
 /// What a command decided.
-pub(crate) enum Judged {
+pub(crate) enum Judged<W = What> {
     /// To be committed.
-    Change(Change),
+    Change(Change<W>),
     /// This is the answer; nothing is written, and nothing remembered.
     Answer(Answer),
     /// A step on the way was committed: read again.
@@ -128,15 +133,15 @@ pub(crate) enum Reply {
 }
 
 /// What is to be committed together.
-pub(crate) struct Change {
+pub(crate) struct Change<W = What> {
     writes: Vec<Write>,
-    owed: Vec<What>,
+    owed: Vec<W>,
     enqueued: Enqueued,
     reply: Reply,
     waits: Option<Key>,
 }
 
-impl Change {
+impl<W: Owed> Change<W> {
     /// Nothing but an answer that is to be remembered.
     pub(crate) fn of(reply: Reply) -> Self {
         Self { writes: Vec::new(), owed: Vec::new(), enqueued: Enqueued::default(), reply, waits: None }
@@ -159,7 +164,7 @@ impl Change {
     }
 
     /// With these effects, too.
-    pub(crate) fn owing(mut self, owed: impl IntoIterator<Item = What>) -> Self {
+    pub(crate) fn owing(mut self, owed: impl IntoIterator<Item = W>) -> Self {
         self.owed.extend(owed);
         self
     }
@@ -237,7 +242,7 @@ impl<'a> Call<'a> {
 /// Runs a command to its answer.
 pub(crate) async fn run<C: Command>(provider: &Provider, call: Call<'_>, command: &C) -> Result<Answer, ApiError> {
     let committed = until_won(provider, call.deadline, &mut Run { call, command }).await?;
-    effects::deliver_all(provider, committed.holds, call.deadline).await;
+    delivery::deliver_all::<C::Owes>(provider, committed.holds, call.deadline).await;
     Ok(committed.answer)
 }
 

@@ -1,22 +1,22 @@
 //! When a request must have been answered.
 
-use jiff::{SignedDuration, Timestamp};
-use tradepost_marketplace::doors::LeaseClock;
+use jiff::SignedDuration;
+use tradepost_marketplace::doors::{LeaseClock, LeaseTime};
 
 /// When a request must have been answered, in lease time. Opaque: it is compared with the lease clock and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(Timestamp);
+pub struct Deadline(LeaseTime);
 
 impl Deadline {
     /// At this instant of lease time.
-    pub const fn at(instant: Timestamp) -> Self {
+    pub const fn at(instant: LeaseTime) -> Self {
         Self(instant)
     }
 
     /// The same deadline, earlier by `seconds`: what is kept back for the commit and the response.
     #[must_use]
     pub fn less(self, seconds: i64) -> Self {
-        Self(self.0.saturating_sub(SignedDuration::from_secs(seconds)).unwrap_or(self.0))
+        Self(self.0.after(-SignedDuration::from_secs(seconds)))
     }
 
     /// Whether it has passed.
@@ -26,11 +26,11 @@ impl Deadline {
 
     /// The time until it passes; negative once it has.
     pub fn left(self, lease: &LeaseClock) -> SignedDuration {
-        self.0.duration_since(lease.now())
+        self.0.since(lease.now())
     }
 
     /// The instant, for a client that has no `Deadline` of ours.
-    pub const fn instant(self) -> Timestamp {
+    pub const fn instant(self) -> LeaseTime {
         self.0
     }
 }

@@ -10,9 +10,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use secrecy::SecretString;
 use tracing::{Instrument, Span};
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_store::connect::identity::{TOKEN_BYTES_MAX, TOKEN_HEADER, with_request_token};
 
 use crate::deadline::Deadline;
@@ -58,7 +59,7 @@ async fn serve(State(provider): State<Provider>, mut request: Request, next: Nex
     let is_scheduled = request.uri().path().starts_with("/cron/");
     let allowed = allowed(host, provider.deadline, is_scheduled);
     let allowed = SignedDuration::try_from(allowed).unwrap_or(SignedDuration::from_secs(25));
-    let deadline = started.saturating_add(allowed).unwrap_or(started);
+    let deadline = started.after(allowed);
     request.extensions_mut().insert(Deadline::at(deadline));
     let request_id = format!("{:016x}", provider.entropy.draw());
     let trace = Trace::of(request.extensions(), request.headers(), &request_id);
@@ -104,8 +105,8 @@ struct Open {
     provider: Provider,
     wide: Wide,
     span: Span,
-    started: Timestamp,
-    deadline: Timestamp,
+    started: LeaseTime,
+    deadline: LeaseTime,
     status: Option<StatusCode>,
 }
 
@@ -130,8 +131,8 @@ impl Drop for Open {
         }
         let now = self.provider.lease.now();
         let milliseconds = |duration: SignedDuration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        wide.note(Field::DurationMs, milliseconds(now.duration_since(self.started)));
-        wide.note(Field::DeadlineLeftMs, milliseconds(self.deadline.duration_since(now)));
+        wide.note(Field::DurationMs, milliseconds(now.since(self.started)));
+        wide.note(Field::DeadlineLeftMs, milliseconds(self.deadline.since(now)));
         self.span.in_scope(|| wide.emit());
     }
 }

@@ -226,7 +226,7 @@ async fn first_reservation(
 /// An operation that is held from now on.
 fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent) -> Operation {
     let lease = SignedDuration::from_secs(OPERATION_LEASE_SECONDS);
-    let after = |now: jiff::Timestamp, wait| now.saturating_add(wait).unwrap_or(now);
+    let now = provider.clock.now();
     let sweep = match intent.kind {
         Kind::Create => SignedDuration::from_secs(CREATE_GIVEN_UP_SECONDS),
         _ => lease,
@@ -234,13 +234,13 @@ fn operation(provider: &Provider, id: &str, fence: u64, intent: Intent) -> Opera
     Operation {
         id: id.to_owned(),
         fence,
-        lease_until: after(provider.lease.now(), lease),
+        lease_until: provider.lease.now().after(lease),
         intent,
         secrets_version: 0,
-        asked_at: provider.clock.now(),
+        asked_at: now,
         given_up: false,
         answers: None,
-        sweep_at: after(provider.clock.now(), sweep),
+        sweep_at: now.saturating_add(sweep).unwrap_or(now),
     }
 }
 

@@ -57,7 +57,7 @@ async fn a_store_file_goes_on_where_it_was_with_leases_over() {
     let local = open(options()).await;
     assert_eq!(install(&local).await, installation);
     assert_eq!(state(&local, "installations").await.len(), 1);
-    assert!(local.provider.lease.now().duration_since(lease).as_mins() >= 60);
+    assert!(local.provider.lease.now().since(lease).as_mins() >= 60);
     local.close().await;
 }
 

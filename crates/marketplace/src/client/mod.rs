@@ -27,7 +27,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub use billing::SubmittedInvoice;
@@ -38,7 +37,7 @@ pub use refusal::REFUSAL_TEXT_CHARS_MAX;
 pub use resource::Removal;
 pub use retry::{RetryClass, RetrySchedule};
 
-use crate::doors::{Entropy, LeaseClock, Sleeper};
+use crate::doors::{Entropy, LeaseClock, LeaseTime, Sleeper};
 use crate::endpoint::Endpoint;
 use crate::http_door::HttpDoor;
 use crate::ids::InstallationId;
@@ -95,6 +94,6 @@ pub struct Call<'a> {
     pub token: &'a SecretString,
     /// The installation.
     pub installation: &'a InstallationId,
-    /// When to give up, in lease time: no try starts after it, none runs past it.
-    pub deadline: Timestamp,
+    /// When to give up: no try starts after it, none runs past it.
+    pub deadline: LeaseTime,
 }

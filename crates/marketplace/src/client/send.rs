@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Request, Response, StatusCode};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +15,7 @@ use super::operations::OperationInfo;
 use super::refusal::{classify, vercel_id};
 use super::retry::{Next, next};
 use super::{Call, Client, TRY_TIMEOUT};
+use crate::doors::LeaseTime;
 use crate::http_door::HttpError;
 
 /// One operation, ready to be tried.
@@ -29,7 +29,7 @@ pub(super) struct Operation<'a> {
     /// The condition of a conditional request.
     condition: Option<(HeaderName, HeaderValue)>,
     body: Option<Bytes>,
-    deadline: Timestamp,
+    deadline: LeaseTime,
 }
 
 fn unwritable(what: &str) -> ClientError {
@@ -52,7 +52,7 @@ impl<'a> Operation<'a> {
     /// An operation without a bearer.
     pub(super) fn anonymous(
         client: &Client,
-        deadline: Timestamp,
+        deadline: LeaseTime,
         info: &'static OperationInfo,
         installation: Option<&str>,
         parameters: &[&str],
@@ -160,8 +160,8 @@ impl Client {
     }
 
     /// The time to the deadline; zero once it has passed.
-    fn left(&self, deadline: Timestamp) -> Duration {
-        Duration::try_from(deadline.duration_since(self.lease.now())).unwrap_or_default()
+    fn left(&self, deadline: LeaseTime) -> Duration {
+        Duration::try_from(deadline.since(self.lease.now())).unwrap_or_default()
     }
 
     async fn try_once(
@@ -188,6 +188,6 @@ impl Client {
         if operation.expects(answer.status()) {
             return Ok(answer);
         }
-        classify(answer, operation.is_secretive, self.lease.now())
+        classify(answer, operation.is_secretive, self.lease.now().instant())
     }
 }

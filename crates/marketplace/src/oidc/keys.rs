@@ -12,13 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, StatusCode};
-use jiff::Timestamp;
 use jsonwebtoken::DecodingKey;
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::TokenError;
 use super::documents::{self, Keys, KeysError};
+use crate::doors::LeaseTime;
 use crate::endpoint::Endpoint;
 use crate::http_door::HttpDoor;
 
@@ -45,13 +45,13 @@ pub(super) struct KeyStore {
 #[derive(Default)]
 struct Known {
     keys: Keys,
-    fetched_at: Option<Timestamp>,
+    fetched_at: Option<LeaseTime>,
 }
 
 /// What the last round of fetching was like. Held locked during a round.
 #[derive(Default)]
 struct Round {
-    started_at: Option<Timestamp>,
+    started_at: Option<LeaseTime>,
     failure: Option<KeysError>,
     keys_address: Option<Url>,
 }
@@ -66,7 +66,7 @@ impl KeyStore {
     }
 
     /// The key of this id. A known key never waits for somebody else's fetch.
-    pub(super) async fn find(&self, id: &str, now: Timestamp) -> Result<Arc<DecodingKey>, TokenError> {
+    pub(super) async fn find(&self, id: &str, now: LeaseTime) -> Result<Arc<DecodingKey>, TokenError> {
         let known = self.known();
         if let Some(key) = known.keys.get(id) {
             let fresh = known.fetched_at.is_some_and(|at| within(at, KEYS_FRESH, now));
@@ -89,7 +89,7 @@ impl KeyStore {
     }
 
     /// One round of fetching, unless the last one was too recent. A failed round changes no key.
-    async fn refresh(&self, round: &mut Round, now: Timestamp) {
+    async fn refresh(&self, round: &mut Round, now: LeaseTime) {
         let cold = round.failure.is_some() && self.known().keys.is_empty();
         let wait = if cold { FETCH_WAIT_COLD } else { FETCH_WAIT };
         if round.started_at.is_some_and(|at| within(at, wait, now)) {
@@ -147,8 +147,8 @@ impl KeyStore {
 
 /// Whether less than `length` lies between the two instants, whichever is first: a clock set back must not
 /// silence the fetching.
-fn within(at: Timestamp, length: Duration, now: Timestamp) -> bool {
-    now.duration_since(at).unsigned_abs() < length
+fn within(at: LeaseTime, length: Duration, now: LeaseTime) -> bool {
+    now.since(at).unsigned_abs() < length
 }
 
 impl fmt::Debug for KeyStore {

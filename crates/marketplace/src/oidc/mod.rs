@@ -31,6 +31,7 @@ pub use claims::{Claims, Role, SystemClaims, TokenUse, UserClaims};
 pub use documents::KeysError;
 pub use keys::{FETCH_TIMEOUT, FETCH_WAIT, FETCH_WAIT_COLD, KEYS_FRESH};
 
+use crate::doors::LeaseTime;
 use crate::endpoint::Endpoint;
 use crate::http_door::HttpDoor;
 use crate::ids::ClientId;
@@ -176,7 +177,7 @@ impl Verifier {
         token: &str,
         auth: AuthHeader,
         now_business: Timestamp,
-        now_lease: Timestamp,
+        now_lease: LeaseTime,
     ) -> Result<Claims, TokenError> {
         let claims = self.verify_for(&TokenUse::Access, token, now_business, now_lease).await?;
         match (auth, &claims) {
@@ -192,7 +193,7 @@ impl Verifier {
         &self,
         id_token: &SecretString,
         now_business: Timestamp,
-        now_lease: Timestamp,
+        now_lease: LeaseTime,
     ) -> Result<UserClaims, TokenError> {
         match self.verify_for(&TokenUse::Id, id_token.expose_secret(), now_business, now_lease).await? {
             Claims::User(claims) => Ok(claims),
@@ -205,7 +206,7 @@ impl Verifier {
         wanted: &TokenUse,
         token: &str,
         now_business: Timestamp,
-        now_lease: Timestamp,
+        now_lease: LeaseTime,
     ) -> Result<Claims, TokenError> {
         let token = token::Token::parse(token)?;
         let key = self.keys.find(&token.key_id, now_lease).await?;

@@ -12,6 +12,7 @@
 //! use tradepost_marketplace::endpoint::{VERCEL_ISSUER, checked};
 //! use tradepost_marketplace::ids::{ClientId, InstallationId, UserId, WebhookId};
 //! use tradepost_marketplace::oidc::{AuthHeader, Role, TokenError, Verifier};
+//! use tradepost_marketplace::doors::LeaseTime;
 //! use tradepost_marketplace::test_keys::{TestIssuer, sign_webhook};
 //! use tradepost_marketplace::webhook::{Event, EventPayload};
 //! use tradepost_marketplace::webhook_signature;
@@ -27,13 +28,14 @@
 //! // A person's token, as a bearer.
 //! let (installation, person) = (InstallationId::new("icfg_1")?, UserId::new("u1")?);
 //! let token = test.user(&installation, &person, &Role::Admin, now);
-//! let claims = verifier.verify(&token.sign(), AuthHeader::User, now, now).await?;
+//! let lease = LeaseTime::of(now);
+//! let claims = verifier.verify(&token.sign(), AuthHeader::User, now, lease).await?;
 //! assert_eq!(claims.require_installation("icfg_1")?, &installation);
 //! assert_eq!(claims.require_admin()?.user_id, person);
 //!
 //! // The same, for somebody else's integration.
 //! let foreign = token.claim("aud", "oac_2").sign();
-//! assert_eq!(verifier.verify(&foreign, AuthHeader::User, now, now).await, Err(TokenError::Audience));
+//! assert_eq!(verifier.verify(&foreign, AuthHeader::User, now, lease).await, Err(TokenError::Audience));
 //!
 //! // A webhook.
 //! let payload = Raw::new(r#"{"configuration":{"id":"icfg_1"},"memberId":"u1","role":"NONE"}"#)?;
@@ -251,6 +253,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::doors::LeaseTime;
     use crate::endpoint::checked;
     use crate::oidc::{AuthHeader, Claims, Forbidden, TokenError, Verifier};
 
@@ -266,6 +269,10 @@ mod tests {
         "2027-01-15T12:00:00Z".parse().unwrap()
     }
 
+    fn lease() -> LeaseTime {
+        LeaseTime::of(now())
+    }
+
     fn user() -> TestToken {
         issuer().user(&InstallationId::new("icfg_1").unwrap(), &UserId::new("u1").unwrap(), &Role::User, now())
     }
@@ -273,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn what_it_signs_is_verified_and_says_what_it_was_told() {
         let verifier = verifier();
-        let verify = async |token: TestToken| verifier.verify(&token.sign(), AuthHeader::Missing, now(), now()).await;
+        let verify = async |token: TestToken| verifier.verify(&token.sign(), AuthHeader::Missing, now(), lease()).await;
         let claims = verify(user()).await.unwrap();
         assert_eq!(
             (claims.installation_id().unwrap().as_str(), claims.require_admin()),
@@ -285,7 +292,7 @@ mod tests {
         let nowhere = verify(issuer().system(None, now())).await.unwrap();
         assert!(matches!(nowhere, Claims::System(it) if it.installation_id.is_none() && it.account_id.is_none()));
         let sign_on = user().for_sign_on().sign().into();
-        assert_eq!(verifier.verify_sign_on(&sign_on, now(), now()).await.unwrap().user_id.as_str(), "u1");
+        assert_eq!(verifier.verify_sign_on(&sign_on, now(), lease()).await.unwrap().user_id.as_str(), "u1");
     }
 
     #[tokio::test]
@@ -298,7 +305,7 @@ mod tests {
             (user().header("kid", "other"), TokenError::UnknownKey),
             (user().for_sign_on(), TokenError::TokenUse),
         ] {
-            assert_eq!(verifier.verify(&token.sign(), AuthHeader::User, now(), now()).await, Err(why));
+            assert_eq!(verifier.verify(&token.sign(), AuthHeader::User, now(), lease()).await, Err(why));
         }
         // Its documents are served at its own address and nowhere else.
         for (address, status) in [
@@ -316,7 +323,7 @@ mod tests {
         let good = user().sign();
         let other = checked("https://issuer.test").unwrap();
         let elsewhere = Verifier::new(Arc::new(issuer()), other, issuer().audience);
-        let refused = elsewhere.verify(&good, AuthHeader::User, now(), now()).await;
+        let refused = elsewhere.verify(&good, AuthHeader::User, now(), lease()).await;
         assert!(matches!(refused, Err(TokenError::KeysUnavailable(_))), "{refused:?}");
     }
 }

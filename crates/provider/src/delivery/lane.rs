@@ -229,6 +229,7 @@ mod tests {
     use super::*;
     use crate::effects::What;
     use crate::outbox::LaneName;
+    use tradepost_marketplace::doors::LeaseTime;
     use tradepost_marketplace::ids::InstallationId;
 
     fn at(second: i64) -> Timestamp {
@@ -284,11 +285,13 @@ mod tests {
 
     #[test]
     fn nothing_is_begun_that_might_outlast_the_lease_or_the_request() {
+        let lease = |second| LeaseTime::of(at(second));
         let mut lane = Lane::new(name(Class::State));
-        assert_eq!(stop(&lane, Deadline::at(at(100))).instant(), at(97));
-        lane.lease_until = Some(at(60));
-        assert_eq!(stop(&lane, Deadline::at(at(100))).instant(), at(27));
-        assert_eq!(stop(&lane, Deadline::at(at(30))).instant(), at(27));
-        assert_eq!(stop(&lane, Deadline::at(at(25))).instant(), at(22));
+        let stops = |lane: &Lane, deadline| stop(lane, Deadline::at(lease(deadline))).instant();
+        assert_eq!(stops(&lane, 100), lease(97));
+        lane.lease_until = Some(lease(60));
+        assert_eq!(stops(&lane, 100), lease(27));
+        assert_eq!(stops(&lane, 30), lease(27));
+        assert_eq!(stops(&lane, 25), lease(22));
     }
 }

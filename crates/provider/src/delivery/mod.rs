@@ -4,10 +4,12 @@
 //! 1 min × 2ⁿ, at most [`BACKOFF_MINUTES_MAX`]; what fails for good is a dead letter ([`crate::outbox`]).
 
 mod lane;
+mod nothing;
 mod outcome;
 mod sweep;
 
 pub use lane::{deliver, deliver_all};
+pub use nothing::Nothing;
 pub use outcome::{Deliver, Outcome};
 pub use sweep::{Sweep, sweep};
 

@@ -78,7 +78,7 @@ async fn sweep_lane<W: Deliver>(
         report.busy += 1;
         return Ok(());
     }
-    let share = provider.lease.now().saturating_add(SignedDuration::from_secs(LANE_SHARE_SECONDS))?;
+    let share = provider.lease.now().after(SignedDuration::from_secs(LANE_SHARE_SECONDS));
     report.delivered += deliver::<W>(provider, &hold, deadline.min(Deadline::at(share))).await?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::idempotency::Remembered;
 use crate::installed::{self, OpenToken};
 use crate::outbox::Reason;
 use crate::provider::Provider;
-use crate::state::{InstallationStatus, Origin, Resource, ResourceState};
+use crate::state::{InstallationStatus, Life, Origin, Resource};
 
 /// How long after the first time Vercel is asked again.
 const AGAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -39,17 +39,17 @@ pub(super) async fn deliver(
     let Some(mut stored) = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await? else {
         return Ok(Outcome::nothing());
     };
-    if stored.void {
+    if stored.life.is_void() {
         return end(provider, &stored, deadline).await;
     }
     let installation = installed::installation(provider, id).await?;
-    if !stored.unconfirmed || installation.status == InstallationStatus::Finalized {
+    if stored.life != (Life::Live { is_known: false }) || installation.status == InstallationStatus::Finalized {
         return Ok(Outcome::nothing());
     }
     let token = OpenToken::of(provider, &installation, deadline).await?;
     match provider.vercel()?.get_resource(&token.call(), resource).await {
         Ok(_) => {
-            stored.item.unconfirmed = false;
+            stored.item.life = stored.life.known();
             Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
         }
         // Finalized at Vercel already: nothing of it can be invoiced any more.
@@ -75,9 +75,7 @@ async fn take_back(
     if stored.operation.is_some() {
         return Ok(Outcome::later(Reason::CommandInProgress));
     }
-    stored.item.void = true;
-    stored.item.unconfirmed = false;
-    stored.item.deleted_at = Some(ended_at);
+    stored.item.life = Life::TakenBack { ended_at };
     let mut writes = vec![Write::replace(&stored.item, stored.version)?];
     if let Some(key) = answers
         && let Some(mut record) = provider.store.get::<Remembered>(key).await?
@@ -98,7 +96,7 @@ async fn take_back(
 
 /// Deletes what was taken back.
 async fn end(provider: &Provider, stored: &Stored<Resource>, deadline: Deadline) -> Result<Outcome, ApiError> {
-    if stored.state == ResourceState::Deleted {
+    if stored.life.is_deleted() {
         return Ok(Outcome::nothing());
     }
     Ok(match release(provider, stored, deadline).await? {

@@ -14,7 +14,7 @@ use crate::installed;
 use crate::outbox::Reason;
 use crate::provider::Provider;
 use crate::provisioner::{Kind, Order, ProvisionerError};
-use crate::state::{Credentials, Resource, ResourceState, keys, segments};
+use crate::state::{Credentials, Resource, keys, segments};
 
 /// How many resources are looked at together.
 const PAGE: usize = 100;
@@ -32,7 +32,7 @@ pub(super) async fn deliver(provider: &Provider, id: &InstallationId, deadline: 
         after = Some(last.key.sk.clone());
         for raw in page {
             let resource = raw.decode::<Resource>()?;
-            if resource.state == ResourceState::Deleted {
+            if resource.life.is_deleted() {
                 continue;
             }
             if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {

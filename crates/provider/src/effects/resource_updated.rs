@@ -13,7 +13,7 @@ use crate::delivery::Outcome;
 use crate::edge::ApiError;
 use crate::outbox::Reason;
 use crate::provider::Provider;
-use crate::state::{Resource, ResourceState};
+use crate::state::Resource;
 
 /// For how long a resource may be unknown to Vercel, since it was made.
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -25,7 +25,7 @@ pub(super) async fn deliver(
     deadline: Deadline,
 ) -> Result<Outcome, ApiError> {
     let stored = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await?;
-    let Some(stored) = stored.filter(|stored| stored.state == ResourceState::Live) else {
+    let Some(stored) = stored.filter(|stored| stored.life.is_there()) else {
         return Ok(Outcome::nothing());
     };
     let event = MarketplaceEvent::ResourceUpdated { resource_id: resource.clone(), product_id: None };

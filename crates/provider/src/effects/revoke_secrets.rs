@@ -10,7 +10,7 @@ use crate::installed;
 use crate::outbox::Reason;
 use crate::provider::Provider;
 use crate::provisioner::{Done, Kind, Order, ProvisionerError};
-use crate::state::{Resource, ResourceState, keys};
+use crate::state::{Resource, keys};
 
 /// Has the provisioner kill the secrets below `keep_version`.
 pub(super) async fn deliver(
@@ -21,7 +21,7 @@ pub(super) async fn deliver(
     deadline: Deadline,
 ) -> Result<Outcome, ApiError> {
     let stored = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await?;
-    let Some(stored) = stored.filter(|stored| stored.state == ResourceState::Live) else {
+    let Some(stored) = stored.filter(|stored| stored.life.is_there()) else {
         return Ok(Outcome::nothing());
     };
     let order = Order {

@@ -26,6 +26,7 @@ use tradepost_store::{Stored, Write};
 use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
 use crate::command::{self, Call, Change, Command, Judged};
+use crate::delivery::Nothing;
 use crate::edge::canonical;
 use crate::edge::error::{ApiError, Code, Problem};
 use crate::edge::wide::{Field, note};
@@ -89,6 +90,7 @@ enum Found {
 #[async_trait]
 impl Command for Take<'_> {
     type State = Found;
+    type Owes = Nothing;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         let key = UsageBatch::key_of(&self.call.installation, &self.batch.batch_id);
@@ -98,7 +100,7 @@ impl Command for Take<'_> {
         Ok(Found::Slice(slice::read(provider, &self.call.installation).await?.map(Box::new)))
     }
 
-    async fn judge(&self, provider: &Provider, found: Self::State) -> Result<Judged, ApiError> {
+    async fn judge(&self, provider: &Provider, found: Self::State) -> Result<Judged<Nothing>, ApiError> {
         match found {
             Found::Taken(taken) => {
                 if taken.digest != self.digest {
@@ -118,7 +120,7 @@ impl Command for Take<'_> {
 
 impl Take<'_> {
     /// Folds the readings into the totals.
-    async fn fold(&self, provider: &Provider, slice: Slice) -> Result<Judged, ApiError> {
+    async fn fold(&self, provider: &Provider, slice: Slice) -> Result<Judged<Nothing>, ApiError> {
         let now = provider.clock.now();
         let installation = &slice.installation;
         if matches!(installation.status, InstallationStatus::Settling | InstallationStatus::Finalized) {

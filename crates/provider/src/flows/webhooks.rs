@@ -140,6 +140,7 @@ struct Invoice {
 #[async_trait]
 impl Command for Invoice {
     type State = Option<Stored<InvoiceRecord>>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         Ok(provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(&self.installation, self.number)).await?)
@@ -172,6 +173,7 @@ struct Removed<'a> {
 #[async_trait]
 impl Command for Removed<'_> {
     type State = Option<Stored<Installation>>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         Ok(provider.store.get::<Installation>(&Installation::key_of(self.installation)).await?)

@@ -69,7 +69,7 @@ pub(crate) fn abandon(record: &mut InvoiceRecord, reason: &str, now: Timestamp) 
     if record.is_test {
         return Ok(Vec::new());
     }
-    let carried_in = Money::from_cents(record.carried_in_cents);
+    let carried_in = record.carried_in.money();
     let issued = (!record.booked_issued)
         .then(|| Entry::invoice_issued(&record.external_id, now, record.total, carried_in))
         .transpose();
@@ -91,7 +91,7 @@ pub(crate) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
     }
     if !record.booked_issued {
         record.booked_issued = true;
-        let carried_in = Money::from_cents(record.carried_in_cents);
+        let carried_in = record.carried_in.money();
         entries.push(enter(Entry::invoice_issued(&record.external_id, now, record.total, carried_in))?);
     }
     if record.abandoned.take().is_some() {

@@ -44,11 +44,14 @@ pub(crate) async fn adjust(
         let price = |totals: &[MeterTotal]| bill(provider, slice, &resource, period, totals);
         let carried = pricing::late_usage(&price(&before)?, &price(&after)?, period).map_err(ApiError::internal)?;
         for amount in carried {
-            let cents = amount.amount.cents();
             let cause = format!("{}.u{batch}.{number}", installation.id);
             let entry = Entry::carried(&cause, provider.clock.now(), amount.amount, &amount.name);
             writes.extend(entry_write(&installation.id, entry.map_err(ApiError::internal)?)?);
-            installation.carry(CarriedAmount { cents, resource: amount.resource, name: amount.name });
+            installation.carry(CarriedAmount {
+                amount: amount.amount.into(),
+                resource: amount.resource,
+                name: amount.name,
+            });
         }
     }
     Ok(writes)

@@ -15,7 +15,7 @@ use crate::edge::ApiError;
 use crate::effects::{News, What};
 use crate::provider::Provider;
 use crate::provisioner::{Done, Kind};
-use crate::state::{Credentials, Installation, Intent, Operation, Origin, Resource, ResourceState, Rotation, segments};
+use crate::state::{Credentials, Installation, Intent, Life, Operation, Origin, Resource, Rotation, segments};
 
 /// How long the old secrets stay good when nobody says otherwise (formats: "Rotation grace").
 pub const GRACE_SECONDS: u64 = 24 * 3600;
@@ -63,7 +63,7 @@ pub(super) async fn done(
     resource.operation = None;
     if intent.origin == Origin::Vercel && intent.kind != Kind::Create {
         // It names the resource, so it knows it.
-        resource.unconfirmed = false;
+        resource.life = resource.life.known();
     }
     if let Some(status) = &done.status {
         resource.status = status.clone();
@@ -75,7 +75,7 @@ pub(super) async fn done(
     let mut owed = Vec::new();
     let reply = match intent.kind {
         Kind::Create => {
-            resource.state = ResourceState::Live;
+            resource.life = Life::MADE;
             resource.created_at = now;
             resource.segments = first_segment(intent, from)?;
             let version = Some(operation.secrets_version);

@@ -87,7 +87,7 @@ pub fn take(provider: &Provider, lane: &mut Lane) -> Hold {
     let lease = SignedDuration::from_secs(LANE_LEASE_SECONDS);
     let holder = format!("{:016x}", provider.entropy.draw());
     lane.holder = Some(holder.clone());
-    lane.lease_until = provider.lease.now().checked_add(lease).ok();
+    lane.lease_until = Some(provider.lease.now().after(lease));
     lane.due_at = provider.clock.now().checked_add(lease).ok();
     Hold { lane: lane.name.clone(), holder }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_store::{Due, Key, Record};
 
@@ -54,11 +55,11 @@ impl Class {
 /// Which lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LaneName {
-    /// Whose.
+    /// Whose effects: an order holds within one installation, never between two.
     pub installation: InstallationId,
-    /// Of which class.
+    /// What kind of effect, and with it whether they queue in order.
     pub class: Class,
-    /// Of which resource; none for the installation's own.
+    /// The resource they are about; none for the installation's own lane.
     pub resource: Option<ResourceId>,
 }
 
@@ -96,10 +97,10 @@ pub struct Lane {
     /// Since when something is owed and nothing of it went through; none for an empty lane. Business time.
     #[serde(default)]
     pub owed_since: Option<Timestamp>,
-    /// Who delivers.
+    /// The draw of whoever delivers; none while nobody does.
     pub holder: Option<String>,
-    /// Until when, in lease time.
-    pub lease_until: Option<Timestamp>,
+    /// The end of the holder's lease; after it the lane is anybody's.
+    pub lease_until: Option<LeaseTime>,
 }
 
 impl Lane {
@@ -107,8 +108,8 @@ impl Lane {
         Self { name, sequence: 0, due_at: None, owed_since: None, holder: None, lease_until: None }
     }
 
-    /// Whether somebody delivers at `now` (lease time).
-    pub fn is_held(&self, now: Timestamp) -> bool {
+    /// Whether somebody delivers at `now`.
+    pub fn is_held(&self, now: LeaseTime) -> bool {
         self.holder.is_some() && self.lease_until.is_some_and(|until| until > now)
     }
 }
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_held_by_somebody_until_the_lease_is_over() {
-        let at = |second| Timestamp::from_second(second).unwrap();
+        let at = |second| LeaseTime::of(Timestamp::from_second(second).unwrap());
         let installation = InstallationId::new("icfg_1").unwrap();
         let mut lane = Lane::new(LaneName { installation, class: Class::Money, resource: None });
         assert!(!lane.is_held(at(0)));

@@ -9,7 +9,7 @@ use super::Slice;
 use crate::commit::committed;
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{MeterTotal, ResourceState, keys};
+use crate::state::{MeterTotal, keys};
 use tradepost_pricing::metering::READING_AGE_MAX;
 
 /// How many totals one transaction moves: two writes each, 100 in all.
@@ -52,9 +52,10 @@ pub(crate) async fn totals(
 async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let now = provider.clock.now();
     let oldest = now.saturating_sub(READING_AGE_MAX)?.min(slice.installation.period_start);
-    let gone = slice.resources.iter().filter(|resource| {
-        resource.state == ResourceState::Deleted && resource.deleted_at.is_some_and(|at| at < oldest)
-    });
+    let gone = slice
+        .resources
+        .iter()
+        .filter(|resource| resource.life.is_deleted() && resource.life.ended_at().is_some_and(|at| at < oldest));
     let mut writes: Vec<Write> = gone
         .take(MOVES_MAX)
         .map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version))

@@ -14,7 +14,7 @@ use tradepost_store::{Record, Stored};
 
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{Installation, MeterTotal, PushFailed, Resource, ResourceState, keys};
+use crate::state::{Installation, MeterTotal, PushFailed, Resource, keys};
 use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::metering::MeteredResource;
 use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Metered, PricingError};
@@ -51,7 +51,7 @@ pub(crate) async fn read(provider: &Provider, id: &InstallationId) -> Result<Opt
 impl Slice {
     /// The resources that count: not those that were never made, or taken back.
     fn counted(&self) -> impl Iterator<Item = &Stored<Resource>> {
-        self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved && !resource.void)
+        self.resources.iter().filter(|resource| resource.life.is_billed())
     }
 
     /// What is billed in a period, for pricing: resources, and the installation's own plan.
@@ -63,7 +63,7 @@ impl Slice {
 
     /// The void resources: we undid their creates because Vercel does not know them. Nothing of them counts.
     pub(crate) fn void(&self) -> BTreeSet<&ResourceId> {
-        self.resources.iter().filter(|resource| resource.void).map(|resource| &resource.id).collect()
+        self.resources.iter().filter(|resource| resource.life.is_void()).map(|resource| &resource.id).collect()
     }
 
     /// The totals of one period, for pricing.

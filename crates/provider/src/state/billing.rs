@@ -2,11 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, InvoiceId, ResourceId};
 use tradepost_marketplace::money::Money;
 use tradepost_store::{Key, Record};
 
 use super::keys;
+use super::signed::SignedMoney;
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::metering::Aggregate;
 
@@ -128,8 +130,8 @@ pub struct ShardCheckpoint {
     pub failing_since: Option<Timestamp>,
     /// The hour being served, if a run had to stop in it.
     pub serving: Option<Serving>,
-    /// Until when, in lease time, a run holds the shard.
-    pub lease_until: Option<Timestamp>,
+    /// Until when a run holds the shard.
+    pub lease_until: Option<LeaseTime>,
 }
 
 impl ShardCheckpoint {
@@ -289,8 +291,9 @@ pub struct InvoiceRecord {
     pub invoice_date: Timestamp,
     /// Sum of lines less discounts.
     pub total: Money,
-    /// What was carried into it, in cents; negative in the customer's favour.
-    pub carried_in_cents: i64,
+    /// What was carried into it; negative in the customer's favour.
+    #[serde(rename = "carried_in_cents")]
+    pub carried_in: SignedMoney,
     /// Whether it is the last (spec A.14 `final`).
     pub is_final: bool,
     /// For a rehearsal (spec A.14 `test`).

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{InstallationId, PlanId, ResourceId};
-use tradepost_marketplace::money::Money;
 use tradepost_marketplace::wire::{Notification, Period};
 use tradepost_store::seal::Sealed;
 use tradepost_store::{Due, Key, Record, Shard};
 
 use super::keys;
+use super::signed::SignedMoney;
 use tradepost_pricing::period::{self, PeriodKind, Schedule};
 use tradepost_pricing::pricing::Carried;
 
@@ -41,8 +41,9 @@ pub enum InstallationStatus {
 /// An amount that belongs on the next invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CarriedAmount {
-    /// Cents, negative in the customer's favour.
-    pub cents: i64,
+    /// How much; negative in the customer's favour.
+    #[serde(rename = "cents")]
+    pub amount: SignedMoney,
     /// Of which resource, if of one.
     pub resource: Option<ResourceId>,
     /// What it is, as on the invoice.
@@ -161,21 +162,21 @@ impl Installation {
     pub fn carry(&mut self, amount: CarriedAmount) {
         let same = |held: &&mut CarriedAmount| held.resource == amount.resource && held.name == amount.name;
         if let Some(held) = self.carried.iter_mut().find(same) {
-            held.cents = held.cents.saturating_add(amount.cents);
+            held.amount = held.amount.plus(amount.amount);
         } else if self.carried.len() < CARRIED_MAX {
             self.carried.push(amount);
         } else if let Some(last) = self.carried.last_mut() {
-            last.cents = last.cents.saturating_add(amount.cents);
+            last.amount = last.amount.plus(amount.amount);
             last.resource = None;
             "Earlier amounts".clone_into(&mut last.name);
         }
-        self.carried.retain(|held| held.cents != 0);
+        self.carried.retain(|held| held.amount != SignedMoney::ZERO);
     }
 
     /// What is carried, for pricing.
     pub fn carried_for_pricing(&self) -> Vec<Carried> {
         let as_carried = |held: &CarriedAmount| Carried {
-            amount: Money::from_cents(held.cents),
+            amount: held.amount.money(),
             resource: held.resource.clone(),
             name: held.name.clone(),
         };

@@ -29,9 +29,11 @@
 pub mod billing;
 pub mod installation;
 pub mod keys;
+pub mod life;
 pub mod resource;
 pub mod segments;
 pub mod session;
+pub mod signed;
 pub mod vault;
 
 pub use billing::{
@@ -39,5 +41,7 @@ pub use billing::{
 };
 pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
 pub use installation::{CarriedAmount, Installation, InstallationStatus};
-pub use resource::{Credentials, Intent, Operation, Origin, Resource, ResourceState, Rotation};
+pub use life::Life;
+pub use resource::{Credentials, Intent, Operation, Origin, Resource, Rotation};
 pub use session::{HandOver, Session, WebhookSeen};
+pub use signed::SignedMoney;

@@ -1,31 +1,25 @@
 //! A resource, its secrets and their rotation.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the code that serde derives for a flattened field names floats; no field is one"
+)]
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
 use tradepost_marketplace::wire::{Notification, ResourceStatus};
 use tradepost_store::seal::Sealed;
 use tradepost_store::{Due, Key, Record};
 
 use super::keys;
+use super::life::Life;
 use tradepost_pricing::period::Segment;
 
 /// The `due` partition of operations whose caller never came back.
 pub const OPERATIONS: &str = "operations";
 /// The `due` partition of rotations whose old secrets expire.
 pub const ROTATIONS: &str = "rotations";
-
-/// Whether a resource counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResourceState {
-    /// Its id is taken; the provisioner has not said yes.
-    Reserved,
-    /// It exists and is billed.
-    Live,
-    /// It is gone; kept for the open period's invoice.
-    Deleted,
-}
 
 /// Who asked for an operation: it decides what the answer looks like and whether Vercel has to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +64,8 @@ pub struct Operation {
     pub id: String,
     /// Outdates every operation with a lower one.
     pub fence: u64,
-    /// Until when, in lease time, nobody else may take it over.
-    pub lease_until: Timestamp,
+    /// Until when nobody else may take it over.
+    pub lease_until: LeaseTime,
     /// What it does.
     pub intent: Intent,
     /// The version of secrets that is to exist after it: fixed here, so that every try is the same order.
@@ -106,8 +100,9 @@ pub struct Resource {
     pub status: ResourceStatus,
     /// Shown by Vercel beside it.
     pub notification: Option<Notification>,
-    /// Whether it counts.
-    pub state: ResourceState,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub life: Life,
     /// Its plans, oldest first.
     pub segments: Vec<Segment>,
     /// The highest fence given out.
@@ -116,14 +111,6 @@ pub struct Resource {
     pub operation: Option<Operation>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was deleted, or taken back.
-    pub deleted_at: Option<Timestamp>,
-    /// Whether Vercel has yet to be seen to know it: the answer to its create may have been lost.
-    #[serde(default)]
-    pub unconfirmed: bool,
-    /// Whether it was taken back because Vercel does not know it: nothing of it counts or is billed.
-    #[serde(default)]
-    pub void: bool,
 }
 
 impl Resource {

@@ -6,7 +6,7 @@ use tradepost_marketplace::wire::ResourceStatus;
 use tradepost_pricing::catalog::{Catalog, ChangeTime, Plan, Scope};
 use tradepost_pricing::period::Segment;
 
-use super::{Installation, Resource, ResourceState};
+use super::{Installation, Resource};
 use crate::edge::ApiError;
 use crate::edge::error::Code;
 
@@ -34,18 +34,16 @@ fn cut(segments: &mut [Segment], at: Timestamp) {
 
 /// The end of a resource: its segments stop now.
 pub fn end(resource: &mut Resource, now: Timestamp) {
-    resource.state = ResourceState::Deleted;
+    resource.life = resource.life.deleted(now);
     resource.status = ResourceStatus::Uninstalled;
-    // One that was taken back ended then, whenever the provisioner hears of it.
-    let ended_at = *resource.deleted_at.get_or_insert(now);
     resource.operation = None;
-    cut(&mut resource.segments, ended_at);
+    cut(&mut resource.segments, resource.life.ended_at().unwrap_or(now));
 }
 
 /// Whether a resource can be changed: it is there, live, and not being deleted.
 pub fn must_be_live(resource: Option<&Resource>) -> Result<&Resource, ApiError> {
     match resource {
-        Some(resource) if resource.state == ResourceState::Live && !resource.void => Ok(resource),
+        Some(resource) if resource.life.is_live() => Ok(resource),
         _ => Err(ApiError::not_found("resource")),
     }
 }
@@ -91,6 +89,7 @@ pub fn of_installations<'a>(catalog: &'a Catalog, plan: &PlanId) -> Result<&'a P
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::state::Life;
     use tradepost_marketplace::ids::{InstallationId, ProductId, ResourceId};
 
     pub(crate) fn at(hour: i64) -> Timestamp {
@@ -112,14 +111,11 @@ pub(crate) mod tests {
             metadata: "{}".to_owned(),
             status: ResourceStatus::Ready,
             notification: None,
-            state: ResourceState::Live,
+            life: Life::Live { is_known: true },
             segments: vec![Segment { number: 0, plan: plan("free"), start: at(0), end: None }],
             fence: 1,
             operation: None,
             created_at: at(0),
-            deleted_at: None,
-            unconfirmed: false,
-            void: false,
         }
     }
 

@@ -14,7 +14,7 @@ use tradepost_provider::effects::Effect;
 use tradepost_provider::ledger::{Account, Balances, Entry};
 use tradepost_provider::outbox::Owed as _;
 use tradepost_provider::state::{
-    Installation, InstallationStatus, InvoiceRecord, LedgerEntry, MeterTotal, Resource, ResourceState, UsageBatch, keys,
+    Installation, InstallationStatus, InvoiceRecord, LedgerEntry, Life, MeterTotal, Resource, UsageBatch, keys,
 };
 use tradepost_store::{Key, Raw, Record, Write};
 
@@ -87,8 +87,8 @@ impl Held {
 
     /// Remembers what the table will forget.
     fn show(&self, customer: &mut Customer) {
-        for resource in self.resources.iter().filter(|resource| resource.state != ResourceState::Reserved) {
-            if resource.void {
+        for resource in self.resources.iter().filter(|resource| resource.life != Life::Reserved) {
+            if resource.life.is_void() {
                 // Vercel never knew it: nobody pays for it.
                 customer.segments.remove(resource.id.as_str());
                 continue;
@@ -231,7 +231,7 @@ pub(super) async fn judge(play: &mut Play) -> anyhow::Result<()> {
         play.stage.fate.count("invoices refunded", u64::try_from(refunded)?);
         let months: BTreeSet<_> = customer.closed.iter().map(|period| Play::month_after(period.start)).collect();
         play.stage.fate.count("months billed", u64::try_from(months.len())?);
-        let void = held.resources.iter().filter(|resource| resource.void).count();
+        let void = held.resources.iter().filter(|resource| resource.life.is_void()).count();
         play.stage.fate.count("resources taken back", u64::try_from(void)?);
         let revised = held.invoices.iter().filter(|record| record.refused.is_some_and(|refused| refused.is_revised));
         play.stage.fate.count("invoices revised", u64::try_from(revised.count())?);
@@ -263,8 +263,8 @@ fn books(held: &Held, customer: &Customer, state: &Value, wrong: &mut Vec<String
         refunds += back;
     }
     let waiting = held.invoices.iter().filter(|record| !record.booked_issued && !record.is_test);
-    let carried: i64 = held.installation.carried.iter().map(|carried| carried.cents).sum::<i64>()
-        + waiting.map(|record| record.carried_in_cents).sum::<i64>();
+    let carried: i64 = held.installation.carried.iter().map(|carried| carried.amount.cents()).sum::<i64>()
+        + waiting.map(|record| record.carried_in.cents()).sum::<i64>();
     for (account, wanted) in [
         (Account::Settled, settled),
         (Account::Receivable, receivable),
@@ -308,7 +308,7 @@ fn money(held: &Held, customer: &Customer, state: &Value, wrong: &mut Vec<String
         }
     }
     let invoiced: i128 = invoices(state, &customer.id).map(|row| cents(&row["total"])).sum();
-    let carried: i128 = held.installation.carried.iter().map(|it| i128::from(it.cents)).sum();
+    let carried: i128 = held.installation.carried.iter().map(|it| i128::from(it.amount.cents())).sum();
     let written_off = Balances::of(&entries).map_or(0, |it| i128::from(it.debit(Account::WriteOff).cents()));
     if invoiced + carried + written_off != wanted {
         wrong.push(format!(
@@ -338,7 +338,7 @@ fn agreed(play: &Play, held: &Held, customer: &Customer, state: &Value, wrong: &
     }
     let now = play.stage.now();
     let mut ours: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for resource in held.resources.iter().filter(|resource| resource.state == ResourceState::Live) {
+    for resource in held.resources.iter().filter(|resource| resource.life.is_there()) {
         ours.insert(resource.id.to_string(), (resource.name.clone(), plan_of(resource, now)));
         if play.stage.provisioner.live_versions(&resource.id).is_empty() {
             wrong.push(format!("what is live exists: the provisioner has no {}", resource.id));

@@ -75,9 +75,10 @@ async fn books_of(world: &World, id: &str) {
         *side += difference(money(&invoice["total"]), back);
         refunds += back;
     }
-    let mut carried: i64 = world.installation(id).await.carried.iter().map(|carried| carried.cents).sum();
+    let mut carried: i64 = world.installation(id).await.carried.iter().map(|carried| carried.amount.cents()).sum();
     let records = world.records::<InvoiceRecord>(id, "V#").await;
-    carried += records.iter().filter(|record| !record.booked_issued).map(|record| record.carried_in_cents).sum::<i64>();
+    carried +=
+        records.iter().filter(|record| !record.booked_issued).map(|record| record.carried_in.cents()).sum::<i64>();
     for (account, wanted) in [
         (Account::Settled, settled),
         (Account::Receivable, receivable),

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tradepost_marketplace::client::{Call, Client, ClientError, ConfigPath, OPERATIONS, RetrySchedule};
-use tradepost_marketplace::doors::{LeaseClock, SystemClock, SystemEntropy, SystemSleeper};
+use tradepost_marketplace::doors::{LeaseClock, LeaseTime, SystemClock, SystemEntropy, SystemSleeper};
 use tradepost_marketplace::endpoint;
 use tradepost_marketplace::ids::{
     ActionId, ClientId, DeploymentId, InstallationId, InvoiceId, PlanId, ProductId, ResourceId, UserId,
@@ -112,8 +112,8 @@ impl Bench {
     }
 }
 
-fn deadline() -> Timestamp {
-    LeaseClock(Arc::new(SystemClock)).now() + SignedDuration::from_secs(20)
+fn deadline() -> LeaseTime {
+    LeaseClock(Arc::new(SystemClock)).now().after(SignedDuration::from_secs(20))
 }
 
 /// The simulator's first instant, and so many milliseconds later.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
+use tradepost_marketplace::doors::LeaseTime;
 use tradepost_marketplace::http_door::HttpDoor;
 use url::form_urlencoded::Serializer;
 
@@ -31,8 +32,8 @@ pub(super) async fn assume(
     http: &HttpDoor,
     role: &Role,
     token: &SecretString,
-    now: Timestamp,
-) -> Result<(DynamoCredentials, Timestamp), IdentityError> {
+    now: LeaseTime,
+) -> Result<(DynamoCredentials, LeaseTime), IdentityError> {
     let form = Serializer::new(String::new())
         .append_pair("Action", "AssumeRoleWithWebIdentity")
         .append_pair("Version", "2011-06-15")
@@ -51,7 +52,7 @@ pub(super) async fn assume(
     read(&answer, now)
 }
 
-fn read(answer: &Response<Bytes>, now: Timestamp) -> Result<(DynamoCredentials, Timestamp), IdentityError> {
+fn read(answer: &Response<Bytes>, now: LeaseTime) -> Result<(DynamoCredentials, LeaseTime), IdentityError> {
     let leaves = text(answer).map(xml::read);
     if !answer.status().is_success() {
         // Without a readable body the status alone says whether a later try may do.
@@ -71,8 +72,8 @@ fn read(answer: &Response<Bytes>, now: Timestamp) -> Result<(DynamoCredentials, 
         secret_access_key: field("SecretAccessKey")?.into(),
         session_token: Some(field("SessionToken")?.into()),
     };
-    let latest = now.saturating_add(LIFETIME_MAX).unwrap_or(now);
-    Ok((credentials, expires_at.min(latest)))
+    // Of the wall's clock, as lease time is.
+    Ok((credentials, LeaseTime::of(expires_at).min(now.after(LIFETIME_MAX))))
 }
 
 fn text(answer: &Response<Bytes>) -> Option<&str> {
@@ -100,7 +101,8 @@ mod tests {
 
     fn told(status: u16, body: &str) -> Result<(DynamoCredentials, Timestamp), IdentityError> {
         let answer = Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
-        read(&answer, NOW.parse().unwrap())
+        let (credentials, expires_at) = read(&answer, LeaseTime::of(NOW.parse().unwrap()))?;
+        Ok((credentials, expires_at.instant()))
     }
 
     fn refusal(code: &str) -> String {

@@ -15,9 +15,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use secrecy::SecretString;
-use tradepost_marketplace::doors::LeaseClock;
+use tradepost_marketplace::doors::{LeaseClock, LeaseTime};
 use tradepost_marketplace::http_door::HttpDoor;
 
 use super::{DynamoCredentials, Role, assume};
@@ -131,15 +131,15 @@ struct ByRequest {
 
 #[derive(Default, Clone)]
 struct State {
-    held: Option<(Arc<DynamoCredentials>, Timestamp)>,
-    no_answer_at: Option<Timestamp>,
+    held: Option<(Arc<DynamoCredentials>, LeaseTime)>,
+    no_answer_at: Option<LeaseTime>,
 }
 
 impl State {
     /// What is held and still good for `ahead`.
-    fn good_for(&self, ahead: SignedDuration, now: Timestamp) -> Option<Arc<DynamoCredentials>> {
+    fn good_for(&self, ahead: SignedDuration, now: LeaseTime) -> Option<Arc<DynamoCredentials>> {
         let (credentials, expires_at) = self.held.as_ref()?;
-        (expires_at.duration_since(now) > ahead).then(|| credentials.clone())
+        (expires_at.since(now) > ahead).then(|| credentials.clone())
     }
 }
 
@@ -170,7 +170,7 @@ impl ByRequest {
     /// Exchanges the request's token. Only with the lock.
     async fn exchanged(&self) -> Result<Arc<DynamoCredentials>, IdentityError> {
         let now = self.clock.now();
-        let rests = |at: Timestamp| now.duration_since(at) < OUTAGE_PAUSE;
+        let rests = |at: LeaseTime| now.since(at) < OUTAGE_PAUSE;
         if self.state().no_answer_at.is_some_and(rests) {
             return Err(IdentityError::NoAnswer);
         }

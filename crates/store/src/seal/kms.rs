@@ -116,7 +116,7 @@ impl Kms {
             .identity(&identity)
             .region(&self.region)
             .name("kms")
-            .time(SystemTime::from(self.clock.now()))
+            .time(SystemTime::from(self.clock.now().instant()))
             .settings(SigningSettings::default())
             .build()
             .ok()?;

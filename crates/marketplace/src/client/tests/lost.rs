@@ -60,7 +60,7 @@ async fn perform(b: &Bench, name: &str) -> Result<&'static str, ClientError> {
         "get_invoice" => client.get_invoice(call, &InvoiceId::new("mi_1").unwrap()).await.map(|_| "done"),
         "refund_invoice" => b.refund().await.map(|()| "done"),
         "submit_balances" => {
-            let balances = Balances { timestamp: Timestamp::UNIX_EPOCH, balances: Vec::new() };
+            let balances = Balances { timestamp: jiff::Timestamp::UNIX_EPOCH, balances: Vec::new() };
             client.submit_balances(call, &balances).await.map(|()| "done")
         }
         "update_secrets" => {

@@ -27,7 +27,7 @@ struct Bench {
     client: Client,
     token: SecretString,
     installation: InstallationId,
-    deadline: Timestamp,
+    deadline: LeaseTime,
 }
 
 impl Bench {
@@ -40,7 +40,7 @@ impl Bench {
             Arc::clone(&world) as Arc<dyn Sleeper>,
             Arc::clone(&world) as Arc<dyn Entropy>,
         );
-        let deadline = world.now() + jiff::SignedDuration::try_from(DEADLINE).unwrap();
+        let deadline = world.lease().now().after(jiff::SignedDuration::try_from(DEADLINE).unwrap());
         let installation = InstallationId::new("icfg_1").unwrap();
         Self { world, client, token: "t0ken".into(), installation, deadline }
     }

@@ -18,10 +18,10 @@ async fn business_time_judges_tokens_and_lease_time_judges_fetching() {
     let token = sign(&user());
     assert!(verifier.verify(&token, AuthHeader::Missing, now(), later(0)).await.is_ok());
     assert_eq!(issuer.asked(), 2);
-    let expired = verifier.verify(&token, AuthHeader::Missing, later(610), later(0)).await;
+    let expired = verifier.verify(&token, AuthHeader::Missing, now() + SignedDuration::from_secs(610), later(0)).await;
     assert_eq!(expired, Err(TokenError::Expired));
     // A month of business time fetches nothing.
-    let _ = verifier.verify(&token, AuthHeader::Missing, later(2_678_400), later(1)).await;
+    let _ = verifier.verify(&token, AuthHeader::Missing, now() + SignedDuration::from_secs(2_678_400), later(1)).await;
     assert_eq!(issuer.asked(), 0);
     // A month of lease time expires nothing.
     assert!(verifier.verify(&token, AuthHeader::Missing, now(), later(2_678_400)).await.is_ok());
@@ -54,7 +54,7 @@ async fn a_thousand_forged_key_ids_cause_one_fetch_a_minute() {
         let at_once = join_all(tokens.iter().map(|token| verifier.verify(token, AuthHeader::Missing, now(), at))).await;
         assert!(at_once.iter().all(|refused| *refused == Err(TokenError::UnknownKey)));
         for (n, token) in (0_i64..).zip(&tokens) {
-            let at = at + SignedDuration::from_millis(n * 59_999 / 999);
+            let at = at.after(SignedDuration::from_millis(n * 59_999 / 999));
             assert_eq!(verifier.verify(token, AuthHeader::Missing, now(), at).await, Err(TokenError::UnknownKey));
         }
         // The first minute is that of the first fetch.

@@ -91,7 +91,7 @@ async fn the_header_must_agree_with_the_claims() {
         (&system, AuthHeader::Missing, true),
         (&system, AuthHeader::User, false),
     ] {
-        let result = verifier.verify(token, auth, now(), now()).await;
+        let result = verifier.verify(token, auth, now(), later(0)).await;
         assert_eq!(result.err(), (!agrees).then_some(TokenError::AuthHeaderMismatch), "{auth:?}");
     }
     for (value, read) in [
@@ -111,7 +111,7 @@ async fn the_header_must_agree_with_the_claims() {
 #[tokio::test]
 async fn a_sign_on_is_somebody_s_and_by_its_own_token() {
     let verifier = Issuer::new().verifier();
-    let sign_on = async |claims: Value| verifier.verify_sign_on(&sign(&claims).into(), now(), now()).await;
+    let sign_on = async |claims: Value| verifier.verify_sign_on(&sign(&claims).into(), now(), later(0)).await;
     assert_eq!(sign_on(with(user(), "type", "id_token")).await.unwrap().user_id.as_str(), "u1");
     assert!(sign_on(without(user(), "type")).await.is_ok());
     for (claims, why) in [

@@ -168,12 +168,12 @@ impl Http for Issuer {
 }
 
 async fn verify(verifier: &Verifier, token: &str) -> Result<Claims, TokenError> {
-    verifier.verify(token, AuthHeader::Missing, now(), now()).await
+    verifier.verify(token, AuthHeader::Missing, now(), later(0)).await
 }
 
 /// Later, by so many seconds.
-fn later(seconds: i64) -> Timestamp {
-    now() + SignedDuration::from_secs(seconds)
+fn later(seconds: i64) -> LeaseTime {
+    LeaseTime::of(now()).after(SignedDuration::from_secs(seconds))
 }
 
 /// A row of a table of bad tokens: what is wrong, the token, and why it is refused.

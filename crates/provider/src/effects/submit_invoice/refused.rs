@@ -28,7 +28,7 @@ use crate::invoice::{CARRIED_NAME, entry_write, lines};
 use crate::outbox::{Class, Reason};
 use crate::provider::Provider;
 use crate::slice;
-use crate::state::{CarriedAmount, InvoicePhase, InvoiceRecord, Refused, Resource, keys};
+use crate::state::{CarriedAmount, InvoicePhase, InvoiceRecord, Refused, Resource, SignedMoney, keys};
 use tradepost_pricing::catalog::PlanType;
 use tradepost_pricing::ledger::Entry;
 
@@ -114,7 +114,7 @@ async fn revised(provider: &Provider, stored: &InvoiceRecord) -> Result<(Vec<Lin
     for (resource, plan) in &mut first {
         let key = Resource::key_of(&stored.installation, resource);
         let held = provider.store.get::<Resource>(&key).await?;
-        if held.as_ref().is_some_and(|held| held.void) {
+        if held.as_ref().is_some_and(|held| held.life.is_void()) {
             items.retain(|line| line.resource_id.as_ref() != Some(resource));
             continue;
         }
@@ -148,7 +148,7 @@ async fn revised(provider: &Provider, stored: &InvoiceRecord) -> Result<(Vec<Lin
 async fn carried(provider: &Provider, mut stored: Stored<InvoiceRecord>, total: Money) -> Result<Outcome, ApiError> {
     let now = provider.clock.now();
     let (id, cause) = (stored.installation.clone(), stored.external_id.to_string());
-    let earned = total - Money::from_cents(stored.carried_in_cents);
+    let earned = total - stored.carried_in.money();
     let memo = "not invoiced: Vercel does not know the resource";
     let mut entries = vec![Entry::carried(&cause, now, earned, memo)];
     let mut writes = Vec::new();
@@ -156,14 +156,14 @@ async fn carried(provider: &Provider, mut stored: Stored<InvoiceRecord>, total: 
         entries.push(Entry::written_off(&cause, now, total, memo));
     } else {
         let mut installation = installed::installation(provider, &id).await?;
-        installation.item.carry(CarriedAmount { cents: total.cents(), resource: None, name: CARRIED_NAME.to_owned() });
+        installation.item.carry(CarriedAmount { amount: total.into(), resource: None, name: CARRIED_NAME.to_owned() });
         writes.push(Write::replace(&installation.item, installation.version)?);
     }
     for entry in entries {
         writes.extend(entry_write(&id, entry.map_err(ApiError::internal)?)?);
     }
     stored.item.phase = InvoicePhase::Abandoned;
-    stored.item.carried_in_cents = 0;
+    stored.item.carried_in = SignedMoney::ZERO;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))
 }
@@ -171,7 +171,7 @@ async fn carried(provider: &Provider, mut stored: Stored<InvoiceRecord>, total: 
 /// A plan that Vercel has seen on any of the resources.
 async fn any_plan(provider: &Provider, id: &InstallationId) -> Result<Option<PlanId>, ApiError> {
     let Some(slice) = slice::read(provider, id).await? else { return Ok(None) };
-    for resource in slice.resources.iter().filter(|resource| !resource.void) {
+    for resource in slice.resources.iter().filter(|resource| !resource.life.is_void()) {
         if let Some(plan) = first_plan(provider, resource)? {
             return Ok(Some(plan));
         }

@@ -149,7 +149,7 @@ async fn hold(
     if checkpoint.lease_until.is_some_and(|until| until > now) {
         return Ok(None);
     }
-    checkpoint.item.lease_until = Some(now.saturating_add(SHARD_LEASE)?);
+    checkpoint.item.lease_until = Some(now.after(SHARD_LEASE));
     let taken = committed(provider, vec![Write::replace(&checkpoint.item, checkpoint.version)?]).await?;
     Ok(taken.then(|| Stored { version: checkpoint.version + 1, item: checkpoint.item }))
 }

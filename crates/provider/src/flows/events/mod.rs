@@ -82,6 +82,7 @@ struct UpdateInstallation<'a> {
 #[async_trait]
 impl Command for UpdateInstallation<'_> {
     type State = Stored<Installation>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         installed::active(provider, &self.call.installation).await
@@ -108,6 +109,7 @@ struct UpdateResource<'a> {
 #[async_trait]
 impl Command for UpdateResource<'_> {
     type State = (Stored<Installation>, Option<Stored<Resource>>);
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         let installation = installed::active(provider, &self.call.installation).await?;

@@ -55,6 +55,7 @@ struct Take<'a> {
 #[async_trait]
 impl Command for Take<'_> {
     type State = Option<Stored<Resource>>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         installed::active(provider, &self.call.installation).await?;

@@ -17,6 +17,7 @@ use crate::caller::{self, Rule};
 use crate::command::{self, Call, Change, Command, Judged};
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
+use crate::effects::What;
 use crate::provider::Provider;
 use crate::state::{Installation, InstallationStatus};
 use crate::uninstall::uninstall;
@@ -39,6 +40,7 @@ struct Delete<'a> {
 #[async_trait]
 impl Command for Delete<'_> {
     type State = Option<Stored<Installation>>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         Ok(provider.store.get::<Installation>(&Installation::key_of(self.id)).await?)

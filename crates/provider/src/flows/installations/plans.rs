@@ -9,7 +9,7 @@ use crate::caller::{self, Rule};
 use crate::edge::error::{ApiError, Envelope};
 use crate::installed;
 use crate::provider::Provider;
-use crate::state::{Resource, ResourceState};
+use crate::state::Resource;
 use tradepost_pricing::catalog::{Plan, Product};
 
 fn list(product: &Product) -> Json<PlanList> {
@@ -48,7 +48,7 @@ pub(super) async fn of_resource(
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
     let key = Resource::key_of(call.installation()?, &resource_id(&resource)?);
     let stored = provider.store.get::<Resource>(&key).await?;
-    let live = stored.filter(|stored| stored.state == ResourceState::Live);
+    let live = stored.filter(|stored| stored.life.is_there());
     let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
     let product = provider.catalog()?.product(live.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
     Ok(list(product))

@@ -15,7 +15,7 @@ use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
 use crate::state::segments::unknown_plan;
-use crate::state::{Installation, Intent, Origin, Resource, ResourceState, keys};
+use crate::state::{Installation, Intent, Life, Origin, Resource, keys};
 use tradepost_pricing::catalog::Product;
 
 pub(super) async fn handle(
@@ -69,14 +69,11 @@ impl Create<'_> {
             metadata: self.metadata.clone(),
             status: ResourceStatus::Ready,
             notification: None,
-            state: ResourceState::Reserved,
+            life: Life::Reserved,
             segments: Vec::new(),
             fence: 0,
             operation: None,
             created_at: self.provider.clock.now(),
-            deleted_at: None,
-            unconfirmed: true,
-            void: false,
         })
     }
 }

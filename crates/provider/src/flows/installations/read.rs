@@ -9,7 +9,7 @@ use crate::caller::{self, Rule};
 use crate::edge::error::{ApiError, Envelope};
 use crate::operation::resource_body;
 use crate::provider::Provider;
-use crate::state::{Installation, InstallationStatus, Resource, ResourceState};
+use crate::state::{Installation, InstallationStatus, Resource};
 use tradepost_pricing::catalog::{Catalog, Plan};
 
 /// The resource of a path; a foreign or unknown one is 404 alike.
@@ -46,7 +46,7 @@ pub(super) async fn resource(
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "resource").await?;
     let key = Resource::key_of(call.installation()?, &resource_id(&resource)?);
     let stored = provider.store.get::<Resource>(&key).await?;
-    let live = stored.filter(|stored| stored.state == ResourceState::Live);
+    let live = stored.filter(|stored| stored.life.is_there());
     let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
     Ok(Json(resource_body(provider.catalog()?, &live, provider.clock.now())?))
 }

@@ -12,7 +12,7 @@ use crate::edge::error::{ApiError, Envelope};
 use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
-use crate::state::{Installation, Intent, Origin, Resource, ResourceState};
+use crate::state::{Installation, Intent, Origin, Resource};
 
 pub(super) async fn handle(
     State(provider): State<Provider>,
@@ -34,9 +34,7 @@ impl Plan for Delete {
     fn plan(&self, _: &Installation, resource: Option<&Resource>) -> Result<Planned, ApiError> {
         match resource {
             None => Ok(Planned::Answer(Answer::empty(StatusCode::NO_CONTENT))),
-            Some(resource) if resource.state == ResourceState::Deleted => {
-                Ok(Planned::Answer(Answer::empty(StatusCode::NO_CONTENT)))
-            }
+            Some(resource) if resource.life.is_deleted() => Ok(Planned::Answer(Answer::empty(StatusCode::NO_CONTENT))),
             Some(resource) => Ok(Planned::Go(Box::new(resource.clone()), Intent::of(Kind::Delete, Origin::Vercel))),
         }
     }

@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::answer::respond;
 use crate::caller::{self, Rule};
 use crate::command::{self, Call, Change, Command, Judged};
+use crate::delivery::Nothing;
 use crate::edge::error::{ApiError, Envelope};
 use crate::edge::{body, said};
 use crate::installed;
@@ -42,12 +43,13 @@ struct ChangePlan<'a> {
 #[async_trait]
 impl Command for ChangePlan<'_> {
     type State = Stored<Installation>;
+    type Owes = Nothing;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         installed::active(provider, self.id).await
     }
 
-    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         let catalog = provider.catalog()?;
         if let Some(plan) = &self.command.billing_plan_id {
             stored.item.plan = Some(of_installations(catalog, plan)?.id.clone());

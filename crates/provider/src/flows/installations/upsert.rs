@@ -17,6 +17,7 @@ use crate::answer::Answer;
 use crate::caller::{self, Rule};
 use crate::command::{self, Call, Change, Command, Judged};
 use crate::commit::committed;
+use crate::delivery::Nothing;
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
 use crate::provider::Provider;
@@ -53,12 +54,13 @@ struct Upsert<'a> {
 #[async_trait]
 impl Command for Upsert<'_> {
     type State = Option<Stored<Installation>>;
+    type Owes = Nothing;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         Ok(provider.store.get::<Installation>(&Installation::key_of(self.id)).await?)
     }
 
-    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         let write = match stored {
             None => {
                 let now = provider.clock.now();

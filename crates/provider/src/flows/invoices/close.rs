@@ -24,7 +24,7 @@ use crate::outbox::Hold;
 use crate::provider::Provider;
 use crate::slice::{self, Slice, archive};
 use crate::state::installation::CLOSED_PERIODS_MAX;
-use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, keys};
+use crate::state::{CarriedAmount, Installation, InstallationStatus, InvoicePhase, InvoiceRecord, SignedMoney, keys};
 
 /// Closes the oldest open period if its time has come. `None`: there was nothing to close.
 pub(super) async fn scheduled(
@@ -161,7 +161,7 @@ pub(super) async fn rehearse(
     }
     let mut installation = stored.item.clone();
     let invoice = invoice(provider, &mut installation, &settlement, period, now).await?;
-    let invoice = InvoiceRecord { is_test: true, carried_in_cents: 0, ..invoice };
+    let invoice = InvoiceRecord { is_test: true, carried_in: SignedMoney::ZERO, ..invoice };
     let writes = vec![Write::create(&invoice)?, Write::replace(&installation, stored.version)?];
     let change = Change::of(answer(&settlement, Some(&invoice)));
     Ok(change.writing(writes).owing([What::SubmitInvoice { number: invoice.number }]))
@@ -202,7 +202,7 @@ async fn invoice(
         period_end: period.end,
         invoice_date: period::invoice_date(period),
         total: settlement.total,
-        carried_in_cents: settlement.carried_in.cents(),
+        carried_in: settlement.carried_in.into(),
         is_final: false,
         is_test: false,
         lines,
@@ -219,8 +219,8 @@ async fn invoice(
 /// What was invoiced or written off is no longer carried; what is carried on is one amount.
 fn carry_on(installation: &mut Installation, settlement: &Settlement) {
     installation.carried.clear();
-    let cents = settlement.carry_over.cents();
-    installation.carry(CarriedAmount { cents, resource: None, name: CARRIED_NAME.to_owned() });
+    let amount = settlement.carry_over.into();
+    installation.carry(CarriedAmount { amount, resource: None, name: CARRIED_NAME.to_owned() });
 }
 
 /// The next period is the open one; after the last there is none.

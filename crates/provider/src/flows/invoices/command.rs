@@ -19,8 +19,10 @@ use super::settle;
 use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
 use crate::command::{self, Call, Change, Command, Judged};
+use crate::delivery::Nothing;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
+use crate::effects::What;
 use crate::installed;
 use crate::invoice::{entry_write, find, lines};
 use crate::provider::Provider;
@@ -101,6 +103,7 @@ struct CloseNow<'a> {
 #[async_trait]
 impl Command for CloseNow<'_> {
     type State = Option<Slice>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         slice::read(provider, &self.call.installation).await
@@ -174,12 +177,13 @@ struct AddLines<'a> {
 #[async_trait]
 impl Command for AddLines<'_> {
     type State = Stored<Installation>;
+    type Owes = Nothing;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         installed::active(provider, &self.call.installation).await
     }
 
-    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         let id = &self.call.installation;
         let cause = &keys::digest_of(&[self.call.identity.seed.as_bytes()])[..16];
         let mut writes = Vec::new();
@@ -195,7 +199,7 @@ impl Command for AddLines<'_> {
             let entry = Entry::carried(&cause, provider.clock.now(), amount, &line.name).map_err(ApiError::internal)?;
             writes.extend(entry_write(id, entry)?);
             let resource = line.resource_id.clone();
-            stored.item.carry(CarriedAmount { cents: amount.cents(), resource, name: line.name.clone() });
+            stored.item.carry(CarriedAmount { amount: amount.into(), resource, name: line.name.clone() });
         }
         let answer = Answer::json(StatusCode::ACCEPTED, &serde_json::json!({ "lines": self.lines.len() }))?;
         writes.push(Write::replace(&stored.item, stored.version)?);

@@ -55,6 +55,7 @@ struct Ask<'a> {
 #[async_trait]
 impl Command for Ask<'_> {
     type State = Stored<InvoiceRecord>;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         find(provider, &self.call.installation, &self.command.invoice_id).await

@@ -81,6 +81,7 @@ impl<'a> Invoice<'a> {
 #[async_trait]
 impl Command for Invoice<'_> {
     type State = (Stored<InvoiceRecord>, Stuck);
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         stuck_invoice(provider, self.call, &self.command.invoice_id).await
@@ -139,6 +140,7 @@ impl<'a> Effect<'a> {
 #[async_trait]
 impl Command for Effect<'_> {
     type State = Stuck;
+    type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         outbox::find(provider, &self.lane, &self.place, self.sequence).await

@@ -21,7 +21,7 @@ use crate::edge::wide::{CallerKind, Field, note};
 use crate::installed;
 use crate::provider::Provider;
 use crate::state::session::{HAND_OVER_SECONDS, SESSION_SECONDS, SignIn};
-use crate::state::{HandOver, Resource, ResourceState, Session};
+use crate::state::{HandOver, Resource, Session};
 use tradepost_pricing::catalog::Catalog;
 
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Page> {
@@ -43,7 +43,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     if let Some(resource) = &params.resource_id {
         let key = Resource::key_of(&sign_in.installation_id, resource);
         let stored = provider.store.get::<Resource>(&key).await?;
-        if stored.is_some_and(|stored| stored.state == ResourceState::Live) {
+        if stored.is_some_and(|stored| stored.life.is_there()) {
             sign_in.resource_id = Some(resource.clone());
         } else {
             tracing::warn!("a sign-on points at a resource that the installation does not have");

@@ -11,7 +11,7 @@ use crate::edge::error::{ApiError, Code};
 use crate::edge::wide::{CallerKind, Field, note};
 use crate::installed;
 use crate::provider::Provider;
-use crate::state::{Resource, ResourceState, Session, keys};
+use crate::state::{Resource, Session, keys};
 
 /// How many pages of the table the list may take.
 const PAGES_MAX: usize = 4;
@@ -37,7 +37,7 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
     let mut rows = String::new();
     for raw in provider.store.query(&keys::collection(id), keys::RESOURCES, PAGES_MAX).await? {
         let resource = raw.decode::<Resource>()?;
-        if resource.state == ResourceState::Live {
+        if resource.life.is_there() {
             let plan = resource.plan_at(provider.clock.now()).map_or("", |plan| plan.as_str());
             let chosen = session.sign_in.resource_id.as_ref() == Some(&resource.id);
             let mark = if chosen { "<strong>&rarr;</strong> " } else { "" };

@@ -10,6 +10,7 @@ use tradepost_store::{Stored, Write};
 use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
 use crate::command::{self, Call, Change, Command, Judged};
+use crate::delivery::Nothing;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
 use crate::provider::Provider;
@@ -37,12 +38,13 @@ struct Take<'a> {
 #[async_trait]
 impl Command for Take<'_> {
     type State = Option<Stored<HandOver>>;
+    type Owes = Nothing;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
         Ok(provider.store.get::<HandOver>(&HandOver::key_of(&self.digest)).await?)
     }
 
-    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
+    async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         let is_good = |stored: &Stored<HandOver>| {
             stored.ends_at > provider.clock.now() && stored.sign_in.installation_id == self.call.installation
         };

@@ -97,3 +97,27 @@ async fn what_is_refused_for_a_day_is_a_dead_letter() {
     assert_eq!(phase().await, InvoicePhase::Rejected);
     world.close_leaving(&["submit_invoice"]).await;
 }
+
+/// A gateway between us and Vercel answers for hours: an invoice was dead at once. It waits, and is submitted once.
+#[tokio::test]
+async fn a_gateways_answer_refuses_no_invoice() {
+    for status in [301, 308, 400, 403, 404, 422] {
+        let world = World::open().await;
+        let (installation, _) = world.customer(TEAM).await;
+        let fault = json!({ "kind": "foreign", "status": status });
+        world.vercel_fails(json!([{ "match": { "path": "*/invoices" }, "fault": fault }])).await;
+        world.advance_to("2027-02-01T06:05:00Z").await;
+        world.cron("/cron/invoices").await;
+        for _ in 0..4 {
+            world.sweep().await;
+            assert_eq!(world.stored_invoice(&installation, 1).await.phase, InvoicePhase::Submitting, "{status}");
+        }
+        assert!(world.vercel_heals().await[0] > 2);
+        for _ in 0..2 {
+            world.sweep().await;
+        }
+        let invoices = world.invoices(&installation).await;
+        assert_eq!(invoices.iter().map(|invoice| text(&invoice["total"])).collect::<Vec<_>>(), ["20.00"], "{status}");
+        world.close().await;
+    }
+}

@@ -1,8 +1,12 @@
 //! What Vercel asked for, and did not hear the answer to; and what begins later.
 
 use serde_json::{Value, json};
+use tradepost_provider::state::{Credentials, Life};
+use tradepost_store::Write;
 
+use crate::world::acts;
 use crate::world::got::text;
+use crate::world::provisioner::Mood;
 use crate::world::vercel::Call;
 use crate::world::{FREE, TEAM, World};
 use crate::{patch, path, provision};
@@ -50,7 +54,6 @@ async fn a_resource_that_vercel_does_not_know_is_taken_back() {
     let world = World::open().await;
     let (installation, _) = world.customer(TEAM).await;
     let lost = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
-    world.report(&installation, "b1", &[(&lost, "queries", "2027-01-01T00:00:00Z", "10")]).await.expect(200);
     for _ in 0..2 {
         assert_eq!(world.local.provisioner.resources(), 2);
         world.sweep().await;
@@ -66,6 +69,96 @@ async fn a_resource_that_vercel_does_not_know_is_taken_back() {
     let invoices = world.invoices(&installation).await;
     assert_eq!(invoices.iter().map(|invoice| text(&invoice["total"])).collect::<Vec<_>>(), ["20.00"]);
     world.advance("2h").await;
+    world.sweep().await;
+    world.close().await;
+}
+
+/// What speaks for a resource of which Vercel says that it does not know it: then it is kept, and billed.
+#[tokio::test]
+async fn what_shows_that_vercel_knows_a_resource_is_believed_before_its_no() {
+    for what in ["usage", "project", "refused command", "secrets"] {
+        let world = World::open().await;
+        let (installation, _) = world.customer(TEAM).await;
+        let id = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+        match what {
+            "usage" => {
+                let readings = [(id.as_str(), "queries", "2027-01-01T00:00:00Z", "10")];
+                world.report(&installation, "b1", &readings).await.expect(200);
+            }
+            "project" => {
+                let payload = json!({ "installationId": installation, "resourceId": id, "project": { "id": "prj_1" },
+                                      "projectId": "prj_1", "targets": ["production"] });
+                acts::webhook(&world, "integration-resource.project-connected", payload).await.expect(200);
+            }
+            "refused command" => {
+                world.provisioner.next(Mood::Refuses(json!({ "code": "no", "message": "not now" })));
+                world.vercel(patch(&installation, &id, "renamed").key("u1")).await.expect(422);
+            }
+            _ => {
+                let key = Credentials::key_of(&installation.parse().unwrap(), &id.parse().unwrap());
+                let mut held = world.local.bare.get::<Credentials>(&key).await.unwrap().unwrap();
+                held.item.confirmed_revision = 2;
+                world.local.bare.commit(vec![Write::replace(&held.item, held.version).unwrap()]).await.unwrap();
+            }
+        }
+        for _ in 0..4 {
+            world.sweep().await;
+        }
+        let stored = world.stored_resource(&installation, &id).await.unwrap();
+        assert_eq!((stored.life, world.local.provisioner.resources()), (Life::Live { is_known: true }, 2), "{what}");
+        world.close().await;
+    }
+}
+
+/// A database was deleted after a gateway had answered 404 for three hours.
+#[tokio::test]
+async fn a_resource_is_not_taken_back_on_a_doubtful_answer() {
+    let resource = "*/resources/*";
+    let list = "*/resources";
+    for (path, fault) in [
+        (resource, json!({ "kind": "foreign" })),
+        (resource, json!({ "kind": "foreign", "status": 403 })),
+        (resource, json!({ "kind": "foreign", "status": 308 })),
+        // An envelope, and not this.
+        (resource, json!({ "kind": "status", "status": 403 })),
+        (list, json!({ "kind": "foreign" })),
+        (list, json!({ "kind": "status", "status": 500 })),
+    ] {
+        let world = World::open().await;
+        let (installation, _) = world.customer(TEAM).await;
+        let lost = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+        world.vercel_fails(json!([{ "match": { "method": "GET", "path": path }, "fault": fault }])).await;
+        for _ in 0..5 {
+            world.advance("1h").await;
+            world.cron("/cron/outbox").await;
+        }
+        let stored = world.stored_resource(&installation, &lost).await.unwrap();
+        let kept = (stored.life, world.local.provisioner.resources());
+        assert_eq!(kept, (Life::MADE, 2), "{path} {fault}");
+        assert!(world.vercel_heals().await[0] > 2, "{path} {fault}");
+        // Vercel itself says so, twice: now it goes.
+        for _ in 0..4 {
+            world.sweep().await;
+        }
+        assert_eq!(world.local.provisioner.resources(), 1, "{path} {fault}");
+        world.close().await;
+    }
+}
+
+/// Once the customer has uninstalled, nobody is asked: what was used is billed.
+#[tokio::test]
+async fn of_a_customer_who_leaves_nothing_is_taken_back() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    let lost = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+    world.uninstall(&installation).await;
+    for _ in 0..4 {
+        world.sweep().await;
+    }
+    let stored = world.stored_resource(&installation, &lost).await.unwrap();
+    assert!(stored.life.is_deleted() && !stored.life.is_void(), "{stored:?}");
+    world.advance("7h").await;
+    world.cron("/cron/invoices").await;
     world.sweep().await;
     world.close().await;
 }

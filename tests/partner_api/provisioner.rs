@@ -115,6 +115,9 @@ async fn a_refused_change_changes_nothing() {
     twice(&world, change.clone(), "u1").await.is_envelope(422, "unprocessable");
     let mut after = serde_json::to_value(world.stored_resource(&installation, &id).await.unwrap().item).unwrap();
     after["fence"] = before["fence"].clone();
+    // But that Vercel named it is kept: it knows the resource.
+    assert_eq!((before["unconfirmed"].clone(), after["unconfirmed"].take()), (json!(true), json!(false)));
+    after["unconfirmed"] = before["unconfirmed"].clone();
     assert_eq!(after, before);
     world.vercel(change.key("u2")).await.expect(200);
     world.close().await;
@@ -144,4 +147,81 @@ async fn a_provisioner_that_answers_without_secrets_is_not_believed() {
     world.vercel(rename().body(json!({ "name": "x" })).key("u1")).await.is_envelope(503, "unavailable");
     world.vercel(rename().body(json!({ "name": "x" })).key("u1")).await.expect(200);
     world.close().await;
+}
+
+/// A delete that the product answers with 404 is done. (It was retried without end, and billing went on.)
+#[tokio::test]
+async fn what_the_product_has_deleted_already_is_deleted() {
+    for status in [404, 410] {
+        let world = World::open().await;
+        let (installation, id) = world.customer(TEAM).await;
+        let delete = Call::new("DELETE", format!("{}/{id}", resources(&installation))).of(&installation);
+        world.provisioner.next(Mood::Answers(status, json!({ "message": "no such database" })));
+        twice(&world, delete, "d1").await.expect(204);
+        assert!(world.stored_resource(&installation, &id).await.unwrap().life.is_deleted(), "{status}");
+        world.sweep().await;
+        world.close().await;
+    }
+}
+
+/// And with the installation: the second order of each is answered 404.
+#[tokio::test]
+async fn an_uninstall_ends_what_the_product_has_deleted_already() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    world.provisioner.next(Mood::Answers(404, json!({})));
+    world.uninstall(&installation).await;
+    world.sweep().await;
+    assert!(world.stored_resource(&installation, &id).await.unwrap().life.is_deleted());
+    world.advance("7h").await;
+    world.cron("/cron/invoices").await;
+    world.sweep().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_create_reaches_the_customer_whatever_its_status() {
+    for status in [402, 403, 409, 422] {
+        let world = World::open().await;
+        let installation = world.install().await;
+        let user = json!({ "message": "Add a card first", "url": "https://acme.dev/cards" });
+        world.provisioner.next(Mood::Answers(status, json!({ "code": "no", "message": "m", "user": user })));
+        let got = twice(&world, provision(&installation, &order("orders", TEAM)), "p1").await;
+        got.is_envelope(422, "unprocessable");
+        assert_eq!(got.body["error"]["user"], user, "{status}");
+        assert_eq!(world.installation(&installation).await.resources_live, 0);
+        world.close().await;
+    }
+}
+
+/// New secrets with a new plan go the way of a rotation's; the old ones are nobody's business but the product's.
+#[tokio::test]
+async fn secrets_in_the_answer_to_a_change_reach_vercel() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    let secrets = json!([{ "name": "DATABASE_URL", "value": "postgres://new" }]);
+    world.provisioner.next(Mood::Says(json!({ "secrets": secrets })));
+    let path = format!("/_sim/installations/{installation}/resources/{id}");
+    world.control("PATCH", &path, json!({ "planId": SCALE })).await.expect(200);
+    world.sweep().await;
+    let names: Vec<_> = world.secrets(&installation, &id).await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["DATABASE_URL"]);
+    let held = &world.records::<Credentials>(&installation, "C#").await[0];
+    assert_eq!((held.secrets_version, held.revision, held.confirmed_revision), (1, 2, 2));
+    world.close().await;
+}
+
+/// Vercel would lose one of them, or refuse it: we take none, and give the order again.
+#[tokio::test]
+async fn secrets_that_are_no_environment_variables_are_no_answer() {
+    let secret = |name: &str| json!({ "name": name, "value": "v" });
+    for secrets in [json!([secret("A"), secret("A")]), json!([secret("1A")]), json!([secret("A=B")])] {
+        let world = World::open().await;
+        let installation = world.install().await;
+        let call = provision(&installation, &order("orders", TEAM)).key("p1");
+        world.provisioner.next(Mood::Says(json!({ "secrets": secrets })));
+        world.vercel(call.clone()).await.is_envelope(503, "unavailable");
+        world.vercel(call).await.expect(200);
+        world.close().await;
+    }
 }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use tradepost_functions::metrics;
 use tradepost_marketplace::doors::LeaseTime;
 
-use crate::Log;
+use crate::log;
 use crate::world::got::text;
+use crate::world::log::Log;
 use crate::world::{SCALE, Setup, TEAM, World};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -70,7 +71,7 @@ pub(super) fn values(lines: &[Value], metric: &str) -> Vec<i64> {
 }
 
 async fn every_minute(path: &'static str) -> (Log, tracing::dispatcher::DefaultGuard, World) {
-    let (log, guard) = Log::open();
+    let (log, guard) = log();
     let world = World::with(Setup { crons: &[(path, "* * * * *")], ..Setup::default() }).await;
     (log, guard, world)
 }
@@ -130,7 +131,7 @@ async fn four_hours_without_vercel_raise_the_lag_over_three() {
 /// Shards that were due and not served are late by all that Vercel does not have of them.
 #[tokio::test]
 async fn a_scheduler_that_slept_shows_in_the_lag_until_it_has_caught_up() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     world.customer(SCALE).await;
     world.advance_to("2027-01-01T13:59:00Z").await;

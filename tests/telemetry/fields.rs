@@ -13,7 +13,7 @@ use tradepost_provider::layer::wrap;
 use crate::world::provisioner::Mood;
 use crate::world::vercel::Call;
 use crate::world::{self, FREE, SCALE, World};
-use crate::{Log, scheduled};
+use crate::{log, scheduled};
 
 /// What every wide event has.
 const ALWAYS: [&str; 13] = [
@@ -51,7 +51,7 @@ const ANY: Value = Value::Null;
 
 #[tokio::test]
 async fn usage_tells_who_reported_and_how_much() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     let (installation, id) = world.customer(SCALE).await;
     let readings = [
@@ -90,7 +90,7 @@ async fn usage_tells_who_reported_and_how_much() {
 
 #[tokio::test]
 async fn a_refusal_has_its_code_and_cause_in_the_same_line() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     let (installation, id) = world.customer(SCALE).await;
     let mut call = world.partner_call("usage.recorded", "/partner/usage", &installation, &json!({}));
@@ -139,7 +139,7 @@ async fn a_refusal_has_its_code_and_cause_in_the_same_line() {
 
 #[tokio::test]
 async fn a_purchase_tells_what_was_called_and_delivered() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     let (installation, id) = world.customer(FREE).await;
     let wide = log.wide("/v1/installations/{installation}/resources").pop().unwrap();
@@ -169,7 +169,7 @@ async fn a_purchase_tells_what_was_called_and_delivered() {
 
 #[tokio::test]
 async fn a_run_of_the_scheduler_tells_what_it_did_and_its_metrics() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     world.customer(SCALE).await;
     let idle = log.of(&scheduled(&world, "/cron/billing").await.expect(200));
@@ -217,7 +217,7 @@ async fn a_run_of_the_scheduler_tells_what_it_did_and_its_metrics() {
 /// Its answer is the host's; its wide event is there all the same.
 #[tokio::test]
 async fn a_panic_and_a_caller_who_goes_away_have_their_event_too() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     let boom = async || -> StatusCode { panic!("a secret was here") };
     let paths = Router::new().route("/boom", get(boom)).route("/never", get(std::future::pending::<StatusCode>));
@@ -242,7 +242,7 @@ async fn a_panic_and_a_caller_who_goes_away_have_their_event_too() {
 /// else's wrong token is not.
 #[tokio::test]
 async fn a_token_without_an_installation_is_told() {
-    let (log, _guard) = Log::open();
+    let (log, _guard) = log();
     let world = World::open().await;
     let (installation, _) = world.customer(FREE).await;
     let stranger = world.install().await;

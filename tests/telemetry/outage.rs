@@ -9,8 +9,9 @@ use tradepost_provider::state::{InstallationStatus, InvoicePhase};
 use crate::alarms::{Alarm, values};
 use crate::world::end::End;
 use crate::world::got::text;
+use crate::world::log::Log;
 use crate::world::{SCALE, TEAM, World};
-use crate::{Log, scheduled};
+use crate::{log, scheduled};
 
 /// From the last day on. Hourly, as the demo has them; the sweeper more often, as its minutely cron is.
 const CRONS: [(&str, &str); 4] = [
@@ -109,7 +110,7 @@ async fn both(outage: Outage) -> (World, World, Cast, Log) {
     let (calm, cast) = before(outage.leaves_at).await;
     day(&calm, &cast, outage, false).await;
     let (world, cast) = before(outage.leaves_at).await;
-    let (log, guard) = Log::open();
+    let (log, guard) = log();
     day(&world, &cast, outage, true).await;
     drop(guard);
     (calm, world, cast, log)

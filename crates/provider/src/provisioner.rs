@@ -5,8 +5,11 @@
 //! effect and the same answer, and an operation whose fence is lower than one already seen for the
 //! resource is refused (409 `stale_fence`).
 //!
-//! What fails: it is down (retry with the same operation id), it refuses for good (422, the customer is
-//! told), it answers what the contract does not know (a failure of ours to log, retried).
+//! What fails: it is down (retry with the same operation id), it refuses for good (422, the customer reads why:
+//! `refusal`), it has no such resource to delete or revoke (done), it answers what the contract does not know (logged,
+//! retried).
+
+mod refusal;
 
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use tradepost_marketplace::ids::{InstallationId, PlanId, ProductId, ResourceId};
 use tradepost_marketplace::wire::{Notification, ResourceStatus, Secret};
 
 use crate::deadline::Deadline;
-use crate::edge::said::{self, FieldError};
+use crate::edge::said::{self, FieldError, UserText};
 use crate::signing::{self, SigningSecret};
 
 /// The longest a provisioner may take for one operation.
@@ -94,7 +97,7 @@ pub struct Done {
 /// Why it did not.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionerError {
-    /// For good, with what the customer should read (422, or 400 with fields).
+    /// For good, with what the customer should read (422, 400; to a create 402, 403 and 409, too).
     #[error("the provisioner refused: {code}: {message}")]
     Refused {
         /// Its code.
@@ -102,7 +105,7 @@ pub enum ProvisionerError {
         /// Its message.
         message: String,
         /// For the customer.
-        user: Option<String>,
+        user: UserText,
         /// Which metadata are wrong.
         fields: Vec<FieldError>,
     },
@@ -112,24 +115,6 @@ pub enum ProvisionerError {
     /// Not now; the same operation again later is right.
     #[error("the provisioner does not answer: {0}")]
     Unavailable(String),
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
-    user: Option<String>,
-    #[serde(default)]
-    fields: Vec<RefusedField>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RefusedField {
-    key: String,
-    #[serde(default)]
-    message: String,
 }
 
 /// The client.
@@ -176,11 +161,11 @@ impl Provisioner {
         }
         let response =
             self.http.send(request, timeout).await.map_err(|error: HttpError| unavailable(error.to_string()))?;
-        read(response.status(), response.body())
+        read(order.kind, response.status(), response.body())
     }
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
+fn read(kind: Kind, status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
     match status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => {
             let done: Done = serde_json::from_slice(body).map_err(|error| {
@@ -196,34 +181,18 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Done, ProvisionerError> {
             Ok(done)
         }
         StatusCode::NO_CONTENT => Ok(Done::default()),
-        StatusCode::CONFLICT => {
-            let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
-            if refusal.code == "stale_fence" {
-                Err(ProvisionerError::StaleFence)
-            } else {
-                Err(ProvisionerError::Unavailable("409".to_owned()))
-            }
+        // What is not there need not go.
+        StatusCode::NOT_FOUND | StatusCode::GONE if matches!(kind, Kind::Delete | Kind::Revoke) => {
+            tracing::warn!(status = status.as_u16(), "the provisioner does not know what it is to end: taken as done");
+            Ok(Done::default())
         }
-        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
-            let Refusal { code, message, user, fields } = serde_json::from_slice(body).unwrap_or_default();
-            let text = |text: String| cut(text, REFUSAL_TEXT_CHARS_MAX);
-            let field = |field: RefusedField| FieldError { key: text(field.key), message: text(field.message) };
-            Err(ProvisionerError::Refused {
-                code: cut(code, REFUSAL_CODE_CHARS_MAX),
-                message: text(message),
-                user: user.map(text),
-                fields: fields.into_iter().take(REFUSAL_FIELDS_MAX).map(field).collect(),
-            })
+        StatusCode::CONFLICT if refusal::code(body) == "stale_fence" => Err(ProvisionerError::StaleFence),
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Err(refusal::read(body)),
+        // Nothing is there yet: the customer may as well hear it now.
+        StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN | StatusCode::CONFLICT if kind == Kind::Create => {
+            Err(refusal::read(body))
         }
         other => Err(ProvisionerError::Unavailable(other.as_u16().to_string())),
-    }
-}
-
-/// The first characters of a text.
-fn cut(text: String, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
     }
 }
 
@@ -235,6 +204,7 @@ mod tests {
 
     #[test]
     fn only_a_refusal_is_final() {
+        let read = |status, body: &[u8]| read(Kind::Update, status, body);
         let refused = read(StatusCode::UNPROCESSABLE_ENTITY, br#"{"code":"no_capacity","message":"full"}"#);
         assert!(matches!(refused, Err(ProvisionerError::Refused { code, .. }) if code == "no_capacity"));
         assert!(matches!(read(StatusCode::BAD_GATEWAY, b""), Err(ProvisionerError::Unavailable(_))));
@@ -245,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_kept_or_told_is_no_answer() {
-        let answer = |value: serde_json::Value| read(StatusCode::OK, value.to_string().as_bytes());
+        let answer = |value: serde_json::Value| read(Kind::Create, StatusCode::OK, value.to_string().as_bytes());
         for unfit in [
             json!({ "status": "hunter2" }),
             json!({ "notification": { "level": "hunter2", "title": "T" } }),
@@ -261,20 +231,29 @@ mod tests {
         assert!(answer(fit).is_ok());
     }
 
+    /// What an answer with this status comes to, by the kind of the order.
     #[test]
-    fn a_refusal_is_cut_to_what_is_kept() {
-        let long = "\u{e4}".repeat(REFUSAL_TEXT_CHARS_MAX + 1);
-        let fields = vec![json!({ "key": long, "message": long }); REFUSAL_FIELDS_MAX + 1];
-        let body = json!({ "code": long, "message": long, "user": long, "fields": fields }).to_string();
-        let refused = read(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes());
-        let Err(ProvisionerError::Refused { code, message, user, fields }) = refused else { panic!("{refused:?}") };
-        let chars = |text: &str| text.chars().count();
-        assert_eq!((chars(&code), chars(&message)), (REFUSAL_CODE_CHARS_MAX, REFUSAL_TEXT_CHARS_MAX));
-        assert_eq!((chars(&user.unwrap()), fields.len()), (REFUSAL_TEXT_CHARS_MAX, REFUSAL_FIELDS_MAX));
-        assert_eq!(
-            (chars(&fields[0].key), chars(&fields[0].message)),
-            (REFUSAL_TEXT_CHARS_MAX, REFUSAL_TEXT_CHARS_MAX)
-        );
-        assert_eq!(cut("short".to_owned(), 5), "short");
+    fn a_status_says_another_thing_of_another_kind() {
+        let came = |kind, status| match read(kind, StatusCode::from_u16(status).unwrap(), b"{}") {
+            Ok(_) => "done",
+            Err(ProvisionerError::Refused { .. }) => "refused",
+            Err(ProvisionerError::StaleFence) => "stale",
+            Err(ProvisionerError::Unavailable(_)) => "later",
+        };
+        for (status, expected) in [
+            // create, update, rotate, revoke, delete
+            (402, ["refused", "later", "later", "later", "later"]),
+            (403, ["refused", "later", "later", "later", "later"]),
+            (404, ["later", "later", "later", "done", "done"]),
+            (409, ["refused", "later", "later", "later", "later"]),
+            (410, ["later", "later", "later", "done", "done"]),
+            (422, ["refused", "refused", "refused", "refused", "refused"]),
+            (401, ["later", "later", "later", "later", "later"]),
+            (429, ["later", "later", "later", "later", "later"]),
+            (503, ["later", "later", "later", "later", "later"]),
+        ] {
+            let kinds = [Kind::Create, Kind::Update, Kind::Rotate, Kind::Revoke, Kind::Delete];
+            assert_eq!(kinds.map(|kind| came(kind, status)), expected, "{status}");
+        }
     }
 }

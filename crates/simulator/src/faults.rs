@@ -31,6 +31,8 @@ pub(crate) enum FaultKind {
     ResetAfter,
     /// It happened, and the body of the answer is no JSON.
     Garbage,
+    /// A gateway on the way answers, with a page and without Vercel's envelope; nothing happened.
+    Foreign,
 }
 
 impl FaultKind {
@@ -42,6 +44,7 @@ impl FaultKind {
             Self::ResetBefore => "reset_before",
             Self::ResetAfter => "reset_after",
             Self::Garbage => "garbage",
+            Self::Foreign => "foreign",
         }
     }
 }
@@ -51,7 +54,7 @@ impl FaultKind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
-    /// The status of `status`; 503 if it is not said.
+    /// The status of `status`, 503 if it is not said, and of `foreign`, 404 if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -26,6 +26,10 @@ pub enum ClientError {
     /// 5xx or 408: it may have been carried out.
     #[error("Vercel failed: {0}")]
     Server(Box<Refusal>),
+    /// An answer without Vercel's error envelope (spec G): a gateway's page, a redirect, an empty body. It says nothing
+    /// of the call: an outage, in which the call may have been carried out.
+    #[error("something else than Vercel's API answered ({0})")]
+    Foreign(u16),
     /// A try's answer was lost, and the repeat was refused as one would be whose first was carried out.
     /// Find out by reading, or from a webhook; another repeat tells nothing new.
     #[error("Vercel refused a repeat whose first answer was lost: {0}")]
@@ -48,12 +52,20 @@ impl ClientError {
     /// Whether the same call may succeed later. A call of class [`super::RetryClass::Never`] needs a look at
     /// the state first where [`ClientError::maybe_done`] holds too.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::NotSent | Self::NoAnswer | Self::RateLimited { .. } | Self::Server(_) | Self::Deadline)
+        matches!(
+            self,
+            Self::NotSent
+                | Self::NoAnswer
+                | Self::RateLimited { .. }
+                | Self::Server(_)
+                | Self::Foreign(_)
+                | Self::Deadline
+        )
     }
 
     /// Whether Vercel may have carried the call out.
     pub const fn maybe_done(&self) -> bool {
-        matches!(self, Self::NoAnswer | Self::Server(_) | Self::MaybeDuplicate(_) | Self::Unreadable)
+        matches!(self, Self::NoAnswer | Self::Server(_) | Self::Foreign(_) | Self::MaybeDuplicate(_) | Self::Unreadable)
     }
 
     /// How long to wait before another call, where Vercel said so.
@@ -73,7 +85,7 @@ impl ClientError {
         }
     }
 
-    /// The status of Vercel's answer, if the failure is one.
+    /// The status of Vercel's answer, if the failure is one. None for [`ClientError::Foreign`]: it is not Vercel's.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Gone => Some(410),

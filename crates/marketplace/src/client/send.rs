@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -188,6 +188,7 @@ impl Client {
         if operation.expects(answer.status()) {
             return Ok(answer);
         }
-        classify(answer, operation.is_secretive, self.lease.now().instant())
+        let is_head = operation.info.method == Method::HEAD;
+        classify(answer, operation.is_secretive, is_head, self.lease.now().instant())
     }
 }

@@ -3,6 +3,8 @@
 //! A value never shows in `Debug` and has no `Serialize`; the few places that do write it (the answer to
 //! Provision Resource, the calls A.10, A.11, A.18 and A.23) wrap it in [`Exposed`], which can be searched for.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -79,6 +81,8 @@ pub struct EnvironmentOverrides {
     pub preview: Option<SecretString>,
     /// In production.
     pub production: Option<SecretString>,
+    /// In environments that this library does not know, by their names: passed on as they came.
+    pub others: BTreeMap<String, SecretString>,
 }
 
 pub(crate) fn secret_text<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
@@ -171,32 +175,26 @@ struct SecretBody {
 }
 exposed!(Secret as SecretBody);
 
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "EnvironmentOverrides")]
-struct OverridesBody {
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "clear",
-        deserialize_with = "optional_secret_text"
-    )]
-    development: Option<SecretString>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "clear",
-        deserialize_with = "optional_secret_text"
-    )]
-    preview: Option<SecretString>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "clear",
-        deserialize_with = "optional_secret_text"
-    )]
-    production: Option<SecretString>,
+impl<'de> Deserialize<'de> for EnvironmentOverrides {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = BTreeMap::<String, Option<String>>::deserialize(from)?;
+        let named = read.into_iter().filter_map(|(name, value)| Some((name, SecretString::from(value?))));
+        let mut others: BTreeMap<String, SecretString> = named.collect();
+        let (development, preview) = (others.remove("development"), others.remove("preview"));
+        let production = others.remove("production");
+        Ok(Self { development, preview, production, others })
+    }
 }
-exposed!(EnvironmentOverrides as OverridesBody);
+
+impl InClear for EnvironmentOverrides {
+    fn in_clear<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { development, preview, production, others } = self;
+        let ours = [("development", development), ("preview", preview), ("production", production)];
+        let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let others = others.iter().map(|(name, value)| (name.as_str(), value));
+        to.collect_map(ours.chain(others).map(|(name, value)| (name, Exposed(value))))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -213,6 +211,18 @@ mod tests {
         assert_eq!(serde_json::to_string(&Exposed(&built)).unwrap(), JSON);
         let plain = Secret::new("A", "b").unwrap();
         assert_eq!(serde_json::to_string(&Exposed(&vec![plain])).unwrap(), r#"[{"name":"A","value":"b"}]"#);
+    }
+
+    #[test]
+    fn overrides_of_other_environments_are_passed_on() {
+        let json = JSON.replace(r#""preview":"pr3view""#, r#""production":"p","staging":"st4ging""#);
+        let secret: Secret = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&Exposed(&secret)).unwrap(), json);
+        assert!(!format!("{secret:?}").contains("st4ging"));
+        // A null is none.
+        let none = JSON.replace(r#""pr3view""#, "null");
+        let secret: Secret = serde_json::from_str(&none).unwrap();
+        assert!(serde_json::to_string(&Exposed(&secret)).unwrap().ends_with(r#""environmentOverrides":{}}"#));
     }
 
     #[test]

@@ -330,8 +330,9 @@ pub fn secret_text() -> impl Strategy<Value = SecretString> {
 prop_compose! {
     pub fn environment_overrides()(
         development in of(secret_text()), preview in of(secret_text()), production in of(secret_text()),
+        others in proptest::collection::btree_map("env-[a-z]{1,8}", secret_text(), 0..3),
     ) -> EnvironmentOverrides {
-        EnvironmentOverrides { development, preview, production }
+        EnvironmentOverrides { development, preview, production, others }
     }
 }
 

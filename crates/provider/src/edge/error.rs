@@ -12,7 +12,7 @@ use serde::Serialize;
 use tradepost_marketplace::client::ClientError;
 use tradepost_store::{CommitError, StoreError};
 
-use super::said::{FieldError, Unfit};
+use super::said::{FieldError, Unfit, UserText};
 use super::wide::{Field, note};
 
 /// Every code an error of ours can carry. Contract: `docs/errors.md` lists each, a test compares.
@@ -108,7 +108,7 @@ pub struct ApiError {
     /// For the outside. Never names a secret; for a 5xx it is not sent.
     pub message: String,
     /// Shown to the customer by Vercel, where it helps.
-    pub user: Option<String>,
+    pub user: Option<UserText>,
     /// Which fields are wrong (400 only).
     pub fields: Vec<FieldError>,
     /// When to come back, in seconds.
@@ -188,7 +188,7 @@ impl ApiError {
     pub fn envelope(&self) -> serde_json::Value {
         let mut inner = serde_json::json!({ "code": self.code.as_str(), "message": self.message });
         if let Some(user) = &self.user {
-            inner["user"] = serde_json::json!({ "message": user });
+            inner["user"] = serde_json::json!(user);
         }
         if !self.fields.is_empty() {
             inner["fields"] = serde_json::json!(self.fields);

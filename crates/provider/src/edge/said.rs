@@ -3,6 +3,8 @@
 //! Used where it comes in (events, reports, the provisioner's answers): what passes here can be stored, and told to
 //! Vercel. What fails: [`Unfit`], whose message names the limit and never a value.
 
+use std::collections::BTreeSet;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tradepost_marketplace::wire::{Exposed, Metadata, Notification, ResourceStatus, Secret};
@@ -31,6 +33,16 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// What the customer reads (spec B, "Error response": `user`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserText {
+    /// What to read.
+    pub message: String,
+    /// Where more is to be read, an https link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
 /// Why something said is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -41,7 +53,7 @@ pub fn status(said: Option<&ResourceStatus>) -> Result<(), Unfit> {
     match said {
         Some(ResourceStatus::Other(_)) => {
             let known = "ready, pending, onboarding, suspended, resumed, uninstalled or error";
-            Err(Unfit(format!("status is none that Vercel knows: {known}")))
+            Err(Unfit(format!("status must be one that Vercel knows: {known}")))
         }
         _ => Ok(()),
     }
@@ -66,11 +78,40 @@ pub fn secrets(said: Option<&[Secret]>) -> Result<(), Unfit> {
     if secrets.len() > SECRETS_MAX {
         return Err(Unfit(format!("at most {SECRETS_MAX} secrets")));
     }
+    let mut variables = BTreeSet::new();
+    for secret in secrets {
+        let variable = variable(secret);
+        if !is_variable(&variable) {
+            return Err(Unfit(
+                "a secret's name must be one of an environment variable: letters, digits and _, no digit first"
+                    .to_owned(),
+            ));
+        }
+        if !variables.insert(variable) {
+            return Err(Unfit("two secrets have one name".to_owned()));
+        }
+    }
     let text = secrets_to_text(secrets).map_err(|_| Unfit("the secrets cannot be written".to_owned()))?;
     if text.expose_secret().len() > SECRETS_BYTES_MAX {
         return Err(Unfit(format!("secrets have at most {SECRETS_BYTES_MAX} bytes together")));
     }
     Ok(())
+}
+
+/// The environment variable that a secret becomes: `-` and space become `_`, and the prefix goes in front unless it is
+/// there already (spec A, Secret).
+fn variable(secret: &Secret) -> String {
+    let plain = |text: &str| text.replace(['-', ' '], "_");
+    let name = plain(secret.name());
+    match secret.prefix().map(plain).filter(|prefix| !prefix.is_empty()) {
+        Some(prefix) if !name.starts_with(&format!("{prefix}_")) => format!("{prefix}_{name}"),
+        _ => name,
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    name.chars().all(is_part) && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }
 
 /// Checks a name as customers give it.
@@ -108,6 +149,39 @@ mod tests {
 
     fn note(value: &serde_json::Value) -> Notification {
         serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[test]
+    fn secrets_are_environment_variables_each_of_its_own_name() {
+        let read = |value: serde_json::Value| serde_json::from_value::<Vec<Secret>>(value).unwrap();
+        let named = |names: &[(&str, Option<&str>)]| {
+            let secret =
+                |(name, prefix): &(&str, Option<&str>)| json!({ "name": name, "prefix": prefix, "value": "hunter2" });
+            secrets(Some(&read(names.iter().map(secret).collect())))
+        };
+        for fit in [
+            &[("DATABASE_URL", None), ("_x1", None), ("database_url", None)][..],
+            &[("with-dash", None), ("with space", None)],
+            &[("URL", Some("DB")), ("URL", Some("REDIS")), ("URL", None)],
+            &[],
+        ] {
+            assert_eq!(named(fit), Ok(()), "{fit:?}");
+        }
+        for unfit in [
+            &[("A", None), ("A", None)][..],
+            // The same variable, written otherwise.
+            &[("a-b", None), ("a_b", None)],
+            &[("DB_URL", None), ("URL", Some("DB"))],
+            &[("DB_URL", Some("DB")), ("URL", Some("DB"))],
+            &[("1A", None)],
+            &[("A.B", None)],
+            &[("\u{dc}BER", None)],
+            &[("A=B", None)],
+            &[("A\n", None)],
+        ] {
+            let told = named(unfit).unwrap_err().to_string();
+            assert!(!told.contains("hunter2"), "{unfit:?} {told}");
+        }
     }
 
     #[test]

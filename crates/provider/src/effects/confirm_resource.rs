@@ -1,10 +1,21 @@
 //! A resource whose create was answered: does Vercel know it?
 //!
 //! The answer to a create may be lost, and the customer may not try again: then Vercel does not know the resource, and
-//! every invoice that names it would be refused (spec A.14, rule 2). So an hour later Vercel is asked (A.9), unless it has named
-//! the resource in a command meanwhile. If it does not know the resource, twice with [`AGAIN`] in between, the resource is taken back: marked void first, from when on nothing of
-//! it counts, with a refusal as the answer to a late repeat of the create; then deleted at the provisioner and here. What
-//! fails: Vercel or the provisioner does not answer, a command is in progress; then it is tried again.
+//! every invoice that names it would be refused (spec A.14, rule 2). So an hour later Vercel is asked (A.9).
+//!
+//! A database is not deleted on one doubtful answer. "No" is believed only if all of this holds, twice with [`AGAIN`] in
+//! between:
+//!
+//! - it is Vercel's own `not_found`, in its envelope; a gateway's 404 is an outage, and asked again;
+//! - the list of the installation's resources (A.8) says the same;
+//! - the installation is in use: once it is leaving nobody is asked, and what was used is billed;
+//! - nothing speaks for the resource ([`speaks_for`]): Vercel named it in a command or connected it to a project, it
+//!   took secrets of it, or usage of it was reported. Then Vercel knows it, whatever it says.
+//!
+//! Then we undo the create: the resource is marked void first, from when on nothing of it counts, with a refusal as the
+//! answer to a late repeat of the create; then it is deleted at the provisioner and here. What fails: Vercel or the
+//! provisioner does not answer, the two answers differ, a command is in progress; then it is tried again, and the age of
+//! the lane raises an alarm.
 
 use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::ClientError;
@@ -21,8 +32,11 @@ use crate::idempotency::Remembered;
 use crate::installed::{self, OpenToken};
 use crate::outbox::Reason;
 use crate::provider::Provider;
-use crate::state::{InstallationStatus, Life, Origin, Resource};
+use crate::slice::{self, Slice};
+use crate::state::{Credentials, Life, Origin, Resource};
 
+/// Vercel's code of what it does not have.
+const NOT_FOUND: &str = "not_found";
 /// How long after the first time Vercel is asked again.
 const AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
@@ -36,32 +50,61 @@ pub(super) async fn deliver(
     let (id, Some(resource)) = (&effect.lane.installation, &effect.lane.resource) else {
         return Err(ApiError::internal("a resource is to be confirmed that is not named"));
     };
-    let Some(mut stored) = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await? else {
+    let Some(stored) = provider.store.get::<Resource>(&Resource::key_of(id, resource)).await? else {
         return Ok(Outcome::nothing());
     };
     if stored.life.is_void() {
         return end(provider, &stored, deadline).await;
     }
     let installation = installed::installation(provider, id).await?;
-    if stored.life != (Life::Live { is_known: false }) || installation.status == InstallationStatus::Finalized {
+    if stored.life != (Life::Live { is_known: false }) || !installation.is_active() {
         return Ok(Outcome::nothing());
+    }
+    if let Some(what) = speaks_for(provider, &stored).await? {
+        tracing::info!(resource = %stored.id, what, "Vercel knows a resource");
+        return known(stored);
     }
     let token = OpenToken::of(provider, &installation, deadline).await?;
     match provider.vercel()?.get_resource(&token.call(), resource).await {
-        Ok(_) => {
-            stored.item.life = stored.life.known();
-            Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
-        }
+        Ok(_) => known(stored),
         // Finalized at Vercel already: nothing of it can be invoiced any more.
         Err(ClientError::Gone) => Ok(Outcome::nothing()),
-        Err(error) if error.status() == Some(404) => {
-            if effect.last_failure == Some(Reason::NotKnownToVercel) {
-                return take_back(provider, effect.not_before, stored, answers, deadline).await;
+        Err(ClientError::Rejected(refusal)) if refusal.status == 404 && refusal.code == NOT_FOUND => {
+            let listed = provider.vercel()?.list_resources(&token.call()).await;
+            match listed.map(|list| list.resources.iter().any(|it| it.id == *resource)) {
+                Ok(false) if effect.last_failure == Some(Reason::NotKnownToVercel) => {
+                    take_back(provider, effect.not_before, stored, answers, deadline).await
+                }
+                Ok(false) => Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes: Vec::new() }),
+                Ok(true) => {
+                    tracing::error!(resource = %stored.id, "Vercel lists a resource that it says it does not know");
+                    Ok(Outcome::later(Reason::Contradicted))
+                }
+                Err(error) => Ok(Outcome::later(Reason::said(error))),
             }
-            Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes: Vec::new() })
         }
-        Err(error) => Ok(Outcome::of(&error)),
+        // Any other refusal says nothing of the resource.
+        Err(error) => Ok(Outcome::later(Reason::said(error))),
     }
+}
+
+/// It is known to Vercel: billed, and not asked for again.
+fn known(mut stored: Stored<Resource>) -> Result<Outcome, ApiError> {
+    stored.item.life = stored.life.known();
+    Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
+}
+
+/// What shows that Vercel knows the resource, if anything does. (A command or a webhook that names it marks it.)
+async fn speaks_for(provider: &Provider, resource: &Resource) -> Result<Option<&'static str>, ApiError> {
+    let key = Credentials::key_of(&resource.installation, &resource.id);
+    let held = provider.store.get::<Credentials>(&key).await?;
+    // The first went with the answer that may be lost; Vercel took any later one.
+    if held.is_some_and(|held| held.confirmed_revision > 1) {
+        return Ok(Some("it took the resource's secrets"));
+    }
+    let slice = slice::read(provider, &resource.installation).await?;
+    let is_used = |slice: &Slice| slice.totals.iter().any(|total| total.resource == resource.id);
+    Ok(slice.is_some_and(|slice| is_used(&slice)).then_some("usage of it was reported"))
 }
 
 /// From this commit on nothing of the resource counts. It ended when Vercel was to be asked again, however late it was.

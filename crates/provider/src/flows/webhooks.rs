@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
-use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId};
+use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, ResourceId};
 use tradepost_marketplace::webhook::{Event, EventPayload};
 use tradepost_marketplace::webhook_signature;
 use tradepost_store::{Stored, Write};
@@ -19,6 +19,7 @@ use tradepost_store::{Stored, Write};
 use crate::answer::Answer;
 use crate::caller::deadline_of;
 use crate::command::{self, Call, Change, Command, Judged, Remembers};
+use crate::delivery::Nothing;
 use crate::edge::body::{self, WEBHOOK_BYTES_MAX};
 use crate::edge::error::{ApiError, Code, Problem};
 use crate::edge::wide::{CallerKind, Field, note};
@@ -26,7 +27,7 @@ use crate::effects::What;
 use crate::invoice::Hint;
 use crate::layer;
 use crate::provider::{Provider, RotatingSecret};
-use crate::state::{Installation, InvoicePhase, InvoiceRecord, WebhookSeen, keys};
+use crate::state::{Installation, InvoicePhase, InvoiceRecord, Life, Resource, WebhookSeen, keys};
 use crate::uninstall::uninstall;
 
 /// The flow's routes.
@@ -62,6 +63,10 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
             let call = Call { installation, record: &record, deadline };
             command::run(&provider, call, &Removed { installation }).await?
         }
+        Told::Resource(installation, resource) => {
+            let call = Call { installation, record: &record, deadline };
+            command::run(&provider, call, &Named { installation, resource }).await?
+        }
     };
     Ok(StatusCode::from_u16(answer.status).map_err(ApiError::internal)?.into_response())
 }
@@ -96,6 +101,8 @@ enum Told<'a> {
     Invoice(Invoice),
     /// The customer uninstalled.
     Removed(&'a InstallationId),
+    /// A resource was connected to a project, or is no longer: Vercel knows it.
+    Resource(&'a InstallationId, &'a ResourceId),
     /// Nothing that changes anything: it need not be remembered.
     Nothing,
 }
@@ -111,6 +118,9 @@ fn told(event: &Event) -> Result<Told<'_>, ApiError> {
             let hint =
                 Hint { phase: InvoicePhase::Refunded, refunded: Some(refunded), vercel_id: event.invoice_id.clone() };
             return Ok(told_of(&event.installation_id, event.external_invoice_id.as_ref(), hint));
+        }
+        EventPayload::ProjectConnected(event) | EventPayload::ProjectDisconnected(event) => {
+            return Ok(Told::Resource(&event.installation_id, &event.resource_id));
         }
         EventPayload::InstallationRemoved(event) => return Ok(Told::Removed(&event.installation_id)),
         _ => return Ok(Told::Nothing),
@@ -162,6 +172,32 @@ impl Command for Invoice {
             change = change.writing([Write::replace(&stored.item, stored.version)?]);
         }
         Ok(Judged::Change(change.owing([What::ReadInvoice { number: *number, hint: Some(hint.clone()) }])))
+    }
+}
+
+/// Vercel named a resource, so it knows it: we never undo its create.
+struct Named<'a> {
+    installation: &'a InstallationId,
+    resource: &'a ResourceId,
+}
+
+#[async_trait]
+impl Command for Named<'_> {
+    type State = Option<Stored<Resource>>;
+    type Owes = Nothing;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        Ok(provider.store.get::<Resource>(&Resource::key_of(self.installation, self.resource)).await?)
+    }
+
+    async fn judge(&self, _: &Provider, stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
+        Ok(match stored {
+            Some(mut stored) if stored.life == (Life::Live { is_known: false }) => {
+                stored.item.life = stored.life.known();
+                Judged::Change(Change::answered(ok()).writing([Write::replace(&stored.item, stored.version)?]))
+            }
+            _ => Judged::Answer(ok()),
+        })
     }
 }
 

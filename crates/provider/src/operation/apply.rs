@@ -92,6 +92,11 @@ pub(super) async fn done(
                 let key = Installation::key_of(&resource.installation);
                 writes.extend(installation.map(|installation| Write::check(key, installation.version)));
             }
+            // A product may make new secrets with a new plan: they go the way of a rotation's.
+            if let Some(secrets) = done.secrets.as_deref().filter(|secrets| !secrets.is_empty()) {
+                writes.push(seal_credentials(provider, &resource, secrets, None, false).await?.0);
+                owed.push(What::PutSecrets { resource: resource.id.clone() });
+            }
             let is_partners = intent.origin == Origin::Partner;
             // The answer to Vercel may be lost, and nobody repeats: then this tells it.
             let news = if is_partners { News::Change } else { News::Answer };
@@ -182,6 +187,10 @@ pub(super) async fn refused(
 ) -> Result<Change, ApiError> {
     let mut resource = stored.item.clone();
     resource.operation = None;
+    if operation.intent.origin == Origin::Vercel {
+        // Whatever came of it: who names a resource knows it.
+        resource.life = resource.life.known();
+    }
     let mut writes = Vec::new();
     if operation.intent.kind == Kind::Create {
         writes.push(Write::delete(Resource::key_of(&resource.installation, &resource.id), stored.version));

@@ -10,6 +10,8 @@ use tradepost_marketplace::money::Money;
 pub enum Reason {
     /// Vercel does not know the resource, seen for the first time.
     NotKnownToVercel,
+    /// Vercel says that it does not know the resource, and lists it.
+    Contradicted,
     /// A command is in progress on the resource.
     CommandInProgress,
     /// What it was decided by has changed.
@@ -52,6 +54,7 @@ impl Reason {
     fn parse(text: String) -> Self {
         let plain = [
             Self::NotKnownToVercel,
+            Self::Contradicted,
             Self::CommandInProgress,
             Self::Moved,
             Self::NoTimeLeft,
@@ -72,6 +75,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotKnownToVercel => "not_known_to_vercel",
+            Self::Contradicted => "contradicted",
             Self::CommandInProgress => "a command is in progress",
             Self::Moved => "the resource moved",
             Self::NoTimeLeft => "deadline",

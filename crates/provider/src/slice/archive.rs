@@ -3,9 +3,10 @@
 
 use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
+use tradepost_marketplace::wire::Period;
 use tradepost_store::{StoreError, Write};
 
-use super::Slice;
+use super::{FINAL_FOR, Slice};
 use crate::commit::committed;
 use crate::edge::ApiError;
 use crate::provider::Provider;
@@ -48,10 +49,15 @@ pub(crate) async fn totals(
     raws.iter().map(|raw| Ok(raw.decode::<MeterTotal>()?.item)).collect()
 }
 
-/// A deleted resource stays as long as readings of it may still come, and its period is open.
+/// A deleted resource stays as long as readings of it may still come, its period is open, or the last figures of a
+/// period in which it was billed may have yet to be shown.
 async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let now = provider.clock.now();
-    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(slice.installation.period_start);
+    let installation = &slice.installation;
+    let is_shown = |period: &&Period| now.duration_since(period.end) <= FINAL_FOR;
+    let shown_from = installation.closed_periods.iter().find(is_shown).map(|period| period.start);
+    let still_billed = shown_from.unwrap_or(installation.period_start).min(installation.period_start);
+    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(still_billed);
     let gone = slice
         .resources
         .iter()

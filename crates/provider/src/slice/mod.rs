@@ -7,7 +7,7 @@ pub(crate) use archive::{archive, totals as closed_totals};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 use tradepost_marketplace::wire::Period;
 use tradepost_store::{Record, Stored};
@@ -22,6 +22,9 @@ use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Metered,
 /// How many pages of 1 MB the slice may have. One is what a push is designed for; more are read, so that
 /// an installation over the design's size is slow and not stuck.
 const PAGES_MAX: usize = 64;
+
+/// How long Vercel takes final figures (spec A.13: `eod` and `period.end` are at most 24 h old).
+pub(crate) const FINAL_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// The installation, its resources, and the totals of its open periods.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Where a resource stands in its life: one value, so that no two fields can contradict each other.
 //!
 //! Stored as four attributes of the item (`state`, `deleted_at`, `unconfirmed`, `void`), as the first releases wrote
-//! them: [`Parts`]. What no flow ever writes, such as a deleted resource without the time of it, is not read.
+//! them. What no flow ever writes, such as a deleted resource without the time of it, is not read.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

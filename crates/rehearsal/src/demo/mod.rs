@@ -70,7 +70,7 @@ impl FromStr for Fault {
             every.parse().ok().filter(|every| *every > 0).ok_or_else(|| format!("{every:?} is no count, {form}"))?;
         let kinds = "conflict, throttled, timeout_before, timeout_after or stale_index";
         let kind = match kind.split_once(':') {
-            Some(("vercel", kind @ ("reset_after" | "reset_before" | "status"))) => {
+            Some(("vercel", kind @ ("reset_after" | "reset_before" | "status" | "foreign"))) => {
                 return Ok(Self::Vercel { kind: kind.to_owned(), every });
             }
             Some(("store", "conflict")) => FaultKind::Conflict,
@@ -78,7 +78,11 @@ impl FromStr for Fault {
             Some(("store", "timeout_before")) => FaultKind::TimeoutBefore,
             Some(("store", "timeout_after")) => FaultKind::TimeoutAfter,
             Some(("store", "stale_index")) => FaultKind::StaleIndex,
-            _ => return Err(format!("vercel: takes reset_after, reset_before or status; store: takes {kinds}")),
+            _ => {
+                return Err(format!(
+                    "vercel: takes reset_after, reset_before, status or foreign; store: takes {kinds}"
+                ));
+            }
         };
         Ok(Self::Store(FaultPlan { kind, every }))
     }

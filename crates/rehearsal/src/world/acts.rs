@@ -293,7 +293,7 @@ pub async fn change_installation(world: &World, stage: &Stage) -> Got {
 }
 
 /// A webhook as Vercel signs it, the same delivery whenever it comes.
-async fn webhook(world: &World, kind: &str, payload: Value) -> Got {
+pub async fn webhook(world: &World, kind: &str, payload: Value) -> Got {
     let event = json!({ "id": "wh_the_same", "type": kind, "createdAt": 1, "region": null, "payload": payload });
     let (secret, body) = (SecretString::from(development::CLIENT_SECRET), event.to_string());
     let signature = webhook_signature::sign(&secret, body.as_bytes());

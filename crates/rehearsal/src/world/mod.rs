@@ -20,6 +20,7 @@ pub mod audit;
 pub mod doors;
 pub mod end;
 pub mod got;
+pub mod log;
 pub mod mortal;
 pub mod partner;
 pub mod policy;

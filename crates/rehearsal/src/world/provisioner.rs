@@ -24,6 +24,8 @@ pub enum Mood {
     Refuses(Value),
     /// It carries the order out, but answers this.
     Says(Value),
+    /// It does nothing and answers this, with this status.
+    Answers(u16, Value),
     /// It carries the order out once [`StandIn::let_go`] is called.
     Holds,
 }
@@ -114,6 +116,7 @@ async fn answer(stand_in: &StandIn, mood: Option<Mood>, request: Request) -> Res
     match mood {
         None => stand_in.carry_out(request).await,
         Some(Mood::Down) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(Mood::Answers(status, body)) => json(StatusCode::from_u16(status).unwrap(), &body),
         Some(Mood::Refuses(body)) => json(StatusCode::UNPROCESSABLE_ENTITY, &body),
         Some(Mood::AnswerLost) => {
             stand_in.carry_out(request).await;

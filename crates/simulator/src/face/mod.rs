@@ -108,8 +108,18 @@ fn before_acting(fault: &Fault) -> Option<Response<Bytes>> {
             response.extensions_mut().insert(Cut);
             Some(response)
         }
+        FaultKind::Foreign => Some(foreign_fault(fault)),
         FaultKind::Delay | FaultKind::ResetAfter | FaultKind::Garbage => None,
     }
+}
+
+/// What a gateway answers that does not know where to send a request.
+fn foreign_fault(fault: &Fault) -> Response<Bytes> {
+    let wanted = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = Response::new(Bytes::from_static(b"<html><body>nginx</body></html>"));
+    *response.status_mut() = wanted.unwrap_or(StatusCode::NOT_FOUND);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
 }
 
 fn status_fault(fault: &Fault) -> Response<Bytes> {

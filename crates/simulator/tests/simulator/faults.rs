@@ -86,6 +86,21 @@ async fn every_tenth_call_loses_its_answer() {
     assert_eq!(stage.vercel(&it.token, "GET", &it.path("/account"), Value::Null).await.0, 200);
 }
 
+/// What stands between us and Vercel answers for it, in its own words.
+#[tokio::test]
+async fn a_gateways_answer_has_no_envelope_and_nothing_happened() {
+    let stage = Stage::new().await;
+    let it = stage.customer("pro").await;
+    let event = json!({ "event": { "type": "resource.updated", "resourceId": it.resource } });
+    for (fault, status) in [(json!("foreign"), 404), (json!({ "kind": "foreign", "status": 308 }), 308)] {
+        arm(&stage, json!([{ "fault": fault, "times": 1 }])).await;
+        let (got, body) = stage.vercel(&it.token, "POST", &it.path("/events"), event.clone()).await;
+        assert_eq!((got, body), (status, Value::Null));
+    }
+    assert_eq!(stage.state().await["events"].as_array().unwrap().len(), 0);
+    assert_eq!(outcomes(&stage, "/events").await, [(json!(404), json!("foreign")), (json!(308), json!("foreign"))]);
+}
+
 #[tokio::test]
 async fn garbage_and_delay_act_all_the_same() {
     let stage = Stage::new().await;

@@ -26,8 +26,8 @@ async fn a_refusal_is_kept_as_data_and_its_words_only_where_they_quote_no_secret
     let long = format!(r#"{{"error":{{"code":"c","message":"{}"}}}}"#, "é".repeat(600));
     let error = Bench::new(vec![answer(400, &long)]).event().await.unwrap_err();
     assert_eq!(error.refusal().unwrap().message.chars().count(), REFUSAL_TEXT_CHARS_MAX);
-    let error = Bench::new(vec![answer(404, "<html>")]).event().await.unwrap_err();
-    assert_eq!((error.status(), error.refusal().unwrap().code.as_str()), (Some(404), ""));
+    let error = Bench::new((0..5).map(|_| answer(404, "<html>")).collect()).event().await.unwrap_err();
+    assert_eq!((error.status(), error.refusal(), &error), (None, None, &ClientError::Foreign(404)));
 }
 
 #[tokio::test]

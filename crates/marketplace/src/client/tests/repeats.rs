@@ -7,20 +7,20 @@ use crate::http_door::HttpError;
 
 type Script = fn() -> Vec<Step>;
 
+/// An outcome in words: the error's name, and what it says of a repeat.
+fn kind(result: Result<(), ClientError>) -> String {
+    let Err(error) = result else { return "done".to_owned() };
+    let name = format!("{error:?}");
+    let name: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+    let retry = if error.is_retryable() { " retry" } else { "" };
+    let maybe = if error.maybe_done() { " maybe" } else { "" };
+    format!("{name}{retry}{maybe}")
+}
+
 /// One row: the script, how often it is tried, and what comes out, for an operation of each class.
 #[tokio::test]
 async fn repeats_and_conclusions_as_a_table() {
-    let kind = |result: Result<(), ClientError>| match result {
-        Ok(()) => "done".to_owned(),
-        Err(error) => {
-            let name = format!("{error:?}");
-            let name: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
-            let retry = if error.is_retryable() { " retry" } else { "" };
-            let maybe = if error.maybe_done() { " maybe" } else { "" };
-            format!("{name}{retry}{maybe}")
-        }
-    };
-    let rows: [(&str, Script, usize, &str); 33] = [
+    let rows: [(&str, Script, usize, &str); 37] = [
         // Repeatable
         ("event", || vec![no_answer(), refused(500), not_sent(), refused(429), answer(201, "")], 5, "done"),
         ("event", || (0..5).map(|_| not_sent()).collect(), 5, "NotSent retry"),
@@ -38,12 +38,15 @@ async fn repeats_and_conclusions_as_a_table() {
         ("event", || vec![refused(401)], 1, "Rejected"),
         ("event", || vec![refused(302)], 1, "Rejected"),
         ("event", || vec![refused(408), answer(201, "")], 2, "done"),
+        ("event", || vec![answer(404, "<html>"), answer(308, ""), answer(403, ""), answer(201, "")], 4, "done"),
         ("event", || vec![refused(410)], 1, "Gone"),
         ("event", || vec![no_answer(), refused(409)], 2, "Rejected"),
         ("event", || vec![Step::Fail(HttpError::TooLarge)], 1, "Unreadable maybe"),
         // ByExternalId
         ("submit", || vec![no_answer(), answer(200, SUBMITTED)], 2, "done"),
         ("submit", || vec![refused(409)], 1, "Rejected"),
+        ("submit", || vec![answer(404, "<html>"), refused(409)], 2, "MaybeDuplicate maybe"),
+        ("submit", || (0..5).map(|_| answer(404, "<html>")).collect(), 5, "Foreign retry maybe"),
         ("submit", || vec![not_sent(), refused(409)], 2, "Rejected"),
         ("submit", || vec![refused(429), refused(409)], 2, "Rejected"),
         ("submit", || vec![no_answer(), refused(409)], 2, "MaybeDuplicate maybe"),
@@ -59,6 +62,7 @@ async fn repeats_and_conclusions_as_a_table() {
         // Never
         ("refund", || vec![not_sent(), refused(429), answer(204, "")], 3, "done"),
         ("refund", || vec![no_answer()], 1, "NoAnswer retry maybe"),
+        ("refund", || vec![answer(404, "<html>")], 1, "Foreign retry maybe"),
         ("refund", || vec![refused(500)], 1, "Server retry maybe"),
         ("refund", || vec![not_sent(), no_answer()], 2, "NoAnswer retry maybe"),
         ("exchange", || vec![no_answer()], 1, "NoAnswer retry maybe"),

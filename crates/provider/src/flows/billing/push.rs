@@ -14,14 +14,12 @@ use crate::edge::ApiError;
 use crate::edge::wide::{Field, count};
 use crate::installed::OpenToken;
 use crate::provider::Provider;
-use crate::slice::{self, Slice, closed_totals};
+use crate::slice::{self, FINAL_FOR, Slice, closed_totals};
 use crate::state::{Installation, MeterTotal, PushFailed};
 use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::period;
 use tradepost_pricing::pricing::{self, Metered, PricingError};
 
-/// How long Vercel takes final figures (spec A.13: `eod` and `period.end` are at most 24 h old).
-const FINAL_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// The most final figures sent in one push.
 const FINALS_MAX: usize = 4;
 

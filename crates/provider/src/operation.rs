@@ -333,7 +333,7 @@ async fn execute(provider: &Provider, resource: Stored<Resource>, deadline: Dead
             if !fields.is_empty() {
                 error.code = Code::ValidationError;
             }
-            error.user = Some(user);
+            error.user = Some(Box::new(user));
             error.fields = fields;
             finish(provider, resource, &operation, Err(error), deadline).await
         }

@@ -108,7 +108,7 @@ pub struct ApiError {
     /// For the outside. Never names a secret; for a 5xx it is not sent.
     pub message: String,
     /// Shown to the customer by Vercel, where it helps.
-    pub user: Option<UserText>,
+    pub user: Option<Box<UserText>>,
     /// Which fields are wrong (400 only).
     pub fields: Vec<FieldError>,
     /// When to come back, in seconds.

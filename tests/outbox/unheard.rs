@@ -114,15 +114,15 @@ async fn what_shows_that_vercel_knows_a_resource_is_believed_before_its_no() {
 #[tokio::test]
 async fn a_resource_is_not_taken_back_on_a_doubtful_answer() {
     let resource = "*/resources/*";
-    let list = "*/resources";
+    let listing = "*/resources";
     for (path, fault) in [
         (resource, json!({ "kind": "foreign" })),
         (resource, json!({ "kind": "foreign", "status": 403 })),
         (resource, json!({ "kind": "foreign", "status": 308 })),
         // An envelope, and not this.
         (resource, json!({ "kind": "status", "status": 403 })),
-        (list, json!({ "kind": "foreign" })),
-        (list, json!({ "kind": "status", "status": 500 })),
+        (listing, json!({ "kind": "foreign" })),
+        (listing, json!({ "kind": "status", "status": 500 })),
     ] {
         let world = World::open().await;
         let (installation, _) = world.customer(TEAM).await;

@@ -130,6 +130,63 @@ async fn a_period_is_closed_on_demand() {
     world.close().await;
 }
 
+/// Whatever is added, taken off or carried, a dry run says what the close then does. (It said 2.50 for 5.10.)
+#[tokio::test]
+async fn a_dry_run_is_the_close_to_the_cent() {
+    let line = |amount: &str, credit: bool| json!({ "name": "set-up", "amount": amount, "credit": credit });
+    for lines in [
+        vec![],
+        vec![line("2.60", false)],
+        vec![line("7.00", false), line("3.33", true)],
+        // More than the period costs: no invoice, and the rest is carried.
+        vec![line("9.99", true)],
+        vec![line("6.00", true)],
+        vec![line("6.45", true)],
+    ] {
+        let world = World::open().await;
+        let (installation, _) = world.customer(TEAM).await;
+        world.advance_to("2027-01-11T00:00:00Z").await;
+        if !lines.is_empty() {
+            let lines = json!({ "lines": lines });
+            world.partner("invoice.adjust", "/partner/invoices", &installation, lines).await.expect(202);
+        }
+        let dry = close(&world, &installation, json!({ "dryRun": true })).await.expect(200).body;
+        let done = close(&world, &installation, json!({})).await.expect(202).body;
+        for figure in ["total", "carriedOver"] {
+            assert_eq!(dry[figure], done[figure], "{figure} {lines:?}: {dry} {done}");
+        }
+        assert_eq!(dry["invoiced"], !done["invoiceId"].is_null(), "{dry} {done}");
+        assert_eq!(dry["notInvoiced"].is_null(), dry["invoiced"] == true, "{dry}");
+        let invoices = world.invoices(&installation).await;
+        match invoices.as_slice() {
+            [] => assert_eq!(dry["invoiced"], false),
+            [invoice] => {
+                assert_eq!(invoice["total"], dry["total"]);
+                assert_eq!(invoice["items"].as_array().unwrap().len(), dry["lines"].as_array().unwrap().len());
+            }
+            more => panic!("{more:?}"),
+        }
+        paid(&world).await;
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_comes_to_nothing_says_why() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    let credit = json!({ "lines": [{ "name": "goodwill", "amount": "6.00", "credit": true }] });
+    world.partner("invoice.adjust", "/partner/invoices", &installation, credit).await.expect(202);
+    let got = close(&world, &installation, json!({ "test": true })).await;
+    got.is_problem(409, "conflict");
+    assert_eq!(
+        got.body["detail"],
+        "the period costs 6.45 and -6.00 is carried into it: less than 0.50 is not invoiced"
+    );
+    world.close().await;
+}
+
 /// A rehearsal is submitted as a test invoice: it closes nothing, charges nothing and is in no ledger.
 #[tokio::test]
 async fn an_invoice_is_rehearsed_without_closing_anything() {

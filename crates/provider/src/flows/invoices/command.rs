@@ -14,7 +14,7 @@ use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::period;
 use tradepost_store::{Stored, Write};
 
-use super::close::{begin, prepare, rehearse, tidy};
+use super::close::{begin, dry_run, prepare, rehearse, tidy};
 use super::settle;
 use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
@@ -159,13 +159,6 @@ impl CloseNow<'_> {
 
 fn empty() -> ApiError {
     ApiError::conflict("the open period has only just begun")
-}
-
-/// What a close now would come to.
-fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Result<Answer, ApiError> {
-    let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
-    let body = serde_json::json!({ "dryRun": true, "period": period, "total": bill.total, "lines": bill.lines });
-    Answer::json(StatusCode::OK, &body)
 }
 
 /// Puts amounts on the next invoice.

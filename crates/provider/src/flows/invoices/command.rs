@@ -9,7 +9,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::money::Money;
-use tradepost_marketplace::wire::Period;
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::period;
 use tradepost_store::{Stored, Write};

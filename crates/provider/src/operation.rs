@@ -38,7 +38,7 @@ use crate::effects;
 use crate::idempotency::{self, Identity, Known, Remembered};
 use crate::provider::Provider;
 use crate::provisioner::{Done, Kind, Order, ProvisionerError};
-use crate::state::{Credentials, Installation, Intent, Operation, Resource, keys};
+use crate::state::{Credentials, Installation, Intent, Operation, Origin, Resource, keys};
 
 /// When to come back to a resource that has a command in progress, in seconds.
 const OPERATION_SECONDS: u32 = 5;
@@ -194,6 +194,10 @@ async fn first_reservation(
     };
     let held = provider.store.get::<Credentials>(&Credentials::key_of(&resource.installation, &resource.id)).await?;
     let held = held.map_or(0, |held| held.secrets_version);
+    if intent.origin == Origin::Vercel {
+        // Whatever comes of it: who names a resource knows it.
+        resource.life = resource.life.known();
+    }
     resource.fence += 1;
     resource.operation = Some(Operation {
         secrets_version: if matches!(intent.kind, Kind::Create | Kind::Rotate) { held + 1 } else { held },

@@ -71,6 +71,18 @@ pub fn settle(bill: &Bill, carried: &[Carried], is_final: bool) -> Result<Settle
     Ok(settlement)
 }
 
+/// Why what was settled is not invoiced; none if it is.
+pub fn why_not(bill: &Bill, settlement: &Settlement) -> Option<String> {
+    if settlement.is_invoiced {
+        return None;
+    }
+    if bill.plans.is_empty() {
+        return Some("no plan was active in the period: there is nothing to put a line under".to_owned());
+    }
+    let (costs, carried) = (bill.total, settlement.carried_in);
+    Some(format!("the period costs {costs} and {carried} is carried into it: less than {INVOICE_MIN} is not invoiced"))
+}
+
 fn reason(net: Money) -> &'static str {
     if net.is_negative() {
         "owed to the customer, and no invoice follows to take it from"

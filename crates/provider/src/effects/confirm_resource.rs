@@ -18,7 +18,8 @@
 //! the lane raises an alarm.
 
 use jiff::{SignedDuration, Timestamp};
-use tradepost_marketplace::client::ClientError;
+use tradepost_marketplace::client::{Client, ClientError};
+use tradepost_marketplace::ids::ResourceId;
 use tradepost_store::{Key, Stored, Write};
 
 use super::release_resources::release;
@@ -57,29 +58,29 @@ pub(super) async fn deliver(
         return end(provider, &stored, deadline).await;
     }
     let installation = installed::installation(provider, id).await?;
-    if stored.life != (Life::Live { is_known: false }) || !installation.is_active() {
+    if stored.life != Life::MADE || !installation.is_active() {
         return Ok(Outcome::nothing());
     }
-    if let Some(what) = speaks_for(provider, &stored).await? {
-        tracing::info!(resource = %stored.id, what, "Vercel knows a resource");
-        return known(stored);
-    }
     let token = OpenToken::of(provider, &installation, deadline).await?;
-    match provider.vercel()?.get_resource(&token.call(), resource).await {
+    let vercel = provider.vercel()?;
+    match vercel.get_resource(&token.call(), resource).await {
         Ok(_) => known(stored),
         // Finalized at Vercel already: nothing of it can be invoiced any more.
         Err(ClientError::Gone) => Ok(Outcome::nothing()),
         Err(ClientError::Rejected(refusal)) if refusal.status == 404 && refusal.code == NOT_FOUND => {
-            let listed = provider.vercel()?.list_resources(&token.call()).await;
-            match listed.map(|list| list.resources.iter().any(|it| it.id == *resource)) {
-                Ok(false) if effect.last_failure == Some(Reason::NotKnownToVercel) => {
-                    take_back(provider, effect.not_before, stored, answers, deadline).await
-                }
-                Ok(false) => Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes: Vec::new() }),
+            if let Some(what) = speaks_for(provider, &stored).await? {
+                tracing::info!(resource = %stored.id, what, "Vercel knows a resource that it says it does not know");
+                return known(stored);
+            }
+            match is_listed(vercel, &token, resource).await {
                 Ok(true) => {
                     tracing::error!(resource = %stored.id, "Vercel lists a resource that it says it does not know");
                     Ok(Outcome::later(Reason::Contradicted))
                 }
+                Ok(false) if effect.last_failure == Some(Reason::NotKnownToVercel) => {
+                    take_back(provider, effect.not_before, stored, answers, deadline).await
+                }
+                Ok(false) => Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes: Vec::new() }),
                 Err(error) => Ok(Outcome::later(Reason::said(error))),
             }
         }
@@ -92,6 +93,12 @@ pub(super) async fn deliver(
 fn known(mut stored: Stored<Resource>) -> Result<Outcome, ApiError> {
     stored.item.life = stored.life.known();
     Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
+}
+
+/// Whether Vercel names the resource in its list (A.8).
+async fn is_listed(vercel: &Client, token: &OpenToken, resource: &ResourceId) -> Result<bool, ClientError> {
+    let listed = vercel.list_resources(&token.call()).await?;
+    Ok(listed.resources.iter().any(|it| it.id == *resource))
 }
 
 /// What shows that Vercel knows the resource, if anything does. (A command or a webhook that names it marks it.)

@@ -53,19 +53,13 @@ async fn handle(State(provider): State<Provider>, request: Request) -> Result<Re
     let event = Event::parse(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
     note(Field::WebhookType, event.kind());
     let record = Seen(&event);
+    let call = |installation| Call { installation, record: &record, deadline };
     let answer = match told(&event)? {
         Told::Nothing => return Ok(StatusCode::OK.into_response()),
-        Told::Invoice(invoice) => {
-            let call = Call { installation: &invoice.installation, record: &record, deadline };
-            command::run(&provider, call, &invoice).await?
-        }
-        Told::Removed(installation) => {
-            let call = Call { installation, record: &record, deadline };
-            command::run(&provider, call, &Removed { installation }).await?
-        }
+        Told::Invoice(invoice) => command::run(&provider, call(&invoice.installation), &invoice).await?,
+        Told::Removed(installation) => command::run(&provider, call(installation), &Removed { installation }).await?,
         Told::Resource(installation, resource) => {
-            let call = Call { installation, record: &record, deadline };
-            command::run(&provider, call, &Named { installation, resource }).await?
+            command::run(&provider, call(installation), &Named { installation, resource }).await?
         }
     };
     Ok(StatusCode::from_u16(answer.status).map_err(ApiError::internal)?.into_response())
@@ -192,7 +186,7 @@ impl Command for Named<'_> {
 
     async fn judge(&self, _: &Provider, stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         Ok(match stored {
-            Some(mut stored) if stored.life == (Life::Live { is_known: false }) => {
+            Some(mut stored) if stored.life == Life::MADE => {
                 stored.item.life = stored.life.known();
                 Judged::Change(Change::answered(ok()).writing([Write::replace(&stored.item, stored.version)?]))
             }

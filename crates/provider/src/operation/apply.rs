@@ -61,10 +61,6 @@ pub(super) async fn done(
     let from = installation.as_ref().map_or(now, |installation| now.max(installation.billed_until()));
     let mut resource = stored.item.clone();
     resource.operation = None;
-    if intent.origin == Origin::Vercel && intent.kind != Kind::Create {
-        // It names the resource, so it knows it.
-        resource.life = resource.life.known();
-    }
     if let Some(status) = &done.status {
         resource.status = status.clone();
     }
@@ -187,10 +183,6 @@ pub(super) async fn refused(
 ) -> Result<Change, ApiError> {
     let mut resource = stored.item.clone();
     resource.operation = None;
-    if operation.intent.origin == Origin::Vercel {
-        // Whatever came of it: who names a resource knows it.
-        resource.life = resource.life.known();
-    }
     let mut writes = Vec::new();
     if operation.intent.kind == Kind::Create {
         writes.push(Write::delete(Resource::key_of(&resource.installation, &resource.id), stored.version));

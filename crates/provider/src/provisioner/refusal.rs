@@ -13,8 +13,11 @@ const NO_WORDS: &str = "The product refused this request without saying why. Ple
 
 /// The code of a refusal; empty if it has none.
 pub(super) fn code(body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    cut(body["code"].as_str().unwrap_or_default(), REFUSAL_CODE_CHARS_MAX)
+    code_of(&serde_json::from_slice(body).unwrap_or_default())
+}
+
+fn code_of(refusal: &Value) -> String {
+    cut(refusal["code"].as_str().unwrap_or_default(), REFUSAL_CODE_CHARS_MAX)
 }
 
 /// Reads a refusal.
@@ -75,7 +78,7 @@ fn understood(body: &[u8]) -> (ProvisionerError, Vec<&'static str>) {
     if user.message.trim().is_empty() {
         user.message = if message.trim().is_empty() { NO_WORDS.to_owned() } else { message.clone() };
     }
-    let code = cut(refusal["code"].as_str().unwrap_or_default(), REFUSAL_CODE_CHARS_MAX);
+    let code = code_of(&refusal);
     let message = if message.trim().is_empty() { user.message.clone() } else { message };
     (ProvisionerError::Refused { code, message, user, fields }, odd)
 }

@@ -10,7 +10,7 @@ use super::{FINAL_FOR, Slice};
 use crate::commit::committed;
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{MeterTotal, keys};
+use crate::state::{Life, MeterTotal, keys};
 use tradepost_pricing::metering::READING_AGE_MAX;
 
 /// How many totals one transaction moves: two writes each, 100 in all.
@@ -56,12 +56,9 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let installation = &slice.installation;
     let is_shown = |period: &&Period| now.duration_since(period.end) <= FINAL_FOR;
     let shown_from = installation.closed_periods.iter().find(is_shown).map(|period| period.start);
-    let still_billed = shown_from.unwrap_or(installation.period_start).min(installation.period_start);
-    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(still_billed);
-    let gone = slice
-        .resources
-        .iter()
-        .filter(|resource| resource.life.is_deleted() && resource.life.ended_at().is_some_and(|at| at < oldest));
+    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(shown_from.unwrap_or(installation.period_start));
+    let is_gone = |life| matches!(life, Life::Deleted { ended_at, .. } if ended_at < oldest);
+    let gone = slice.resources.iter().filter(|resource| is_gone(resource.life));
     let mut writes: Vec<Write> = gone
         .take(MOVES_MAX)
         .map(|resource| Write::delete(tradepost_store::Record::key(&resource.item), resource.version))

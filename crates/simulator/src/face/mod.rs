@@ -113,18 +113,21 @@ fn before_acting(fault: &Fault) -> Option<Response<Bytes>> {
     }
 }
 
+/// The status that a fault was armed with.
+fn status_of(fault: &Fault, otherwise: StatusCode) -> StatusCode {
+    fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(otherwise)
+}
+
 /// What a gateway answers that does not know where to send a request.
 fn foreign_fault(fault: &Fault) -> Response<Bytes> {
-    let wanted = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = Response::new(Bytes::from_static(b"<html><body>nginx</body></html>"));
-    *response.status_mut() = wanted.unwrap_or(StatusCode::NOT_FOUND);
+    *response.status_mut() = status_of(fault, StatusCode::NOT_FOUND);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
 
 fn status_fault(fault: &Fault) -> Response<Bytes> {
-    let wanted = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
-    let status = wanted.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let status = status_of(fault, StatusCode::SERVICE_UNAVAILABLE);
     let mut error = json!({ "code": code_of(status), "message": "simulated fault: status" });
     if status == StatusCode::TOO_MANY_REQUESTS {
         // spec G: the body of a 429 carries the limit.

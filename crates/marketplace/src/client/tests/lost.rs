@@ -143,10 +143,7 @@ fn success(name: &str) -> Step {
 }
 
 fn said(result: Result<&'static str, ClientError>) -> String {
-    result.map_or_else(
-        |error| format!("{error:?}").chars().take_while(char::is_ascii_alphabetic).collect(),
-        str::to_owned,
-    )
+    result.map_or_else(|error| name_of(&error), str::to_owned)
 }
 
 async fn played(name: &str, script: Vec<Step>) -> (String, usize) {

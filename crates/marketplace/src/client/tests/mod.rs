@@ -22,6 +22,11 @@ use crate::wire::{InvoiceRequest, MarketplaceEvent, Refund, Secret, SecretsUpdat
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
+/// The name of an error's variant.
+fn name_of(error: &ClientError) -> String {
+    format!("{error:?}").chars().take_while(char::is_ascii_alphabetic).collect()
+}
+
 struct Bench {
     world: Arc<World>,
     client: Client,

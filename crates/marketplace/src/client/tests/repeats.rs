@@ -10,8 +10,7 @@ type Script = fn() -> Vec<Step>;
 /// An outcome in words: the error's name, and what it says of a repeat.
 fn kind(result: Result<(), ClientError>) -> String {
     let Err(error) = result else { return "done".to_owned() };
-    let name = format!("{error:?}");
-    let name: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+    let name = name_of(&error);
     let retry = if error.is_retryable() { " retry" } else { "" };
     let maybe = if error.maybe_done() { " maybe" } else { "" };
     format!("{name}{retry}{maybe}")

@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use tradepost_marketplace::partner::PlanList;
 
-use super::read::resource_id;
+use super::read::resource_there;
 use crate::caller::{self, Rule};
 use crate::edge::error::{ApiError, Envelope};
 use crate::installed;
 use crate::provider::Provider;
-use crate::state::Resource;
 use tradepost_pricing::catalog::{Plan, Product};
 
 fn list(product: &Product) -> Json<PlanList> {
@@ -46,10 +45,7 @@ pub(super) async fn of_resource(
     request: Request,
 ) -> Result<Json<PlanList>, Envelope> {
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
-    let key = Resource::key_of(call.installation()?, &resource_id(&resource)?);
-    let stored = provider.store.get::<Resource>(&key).await?;
-    let live = stored.filter(|stored| stored.life.is_there());
-    let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
-    let product = provider.catalog()?.product(live.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
+    let there = resource_there(&provider, &call, &resource).await?;
+    let product = provider.catalog()?.product(there.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
     Ok(list(product))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 use tradepost_marketplace::ids::ResourceId;
 use tradepost_marketplace::partner;
 
-use crate::caller::{self, Rule};
+use crate::caller::{self, Rule, VercelCall};
 use crate::edge::error::{ApiError, Envelope};
 use crate::operation::resource_body;
 use crate::provider::Provider;
@@ -15,6 +15,13 @@ use tradepost_pricing::catalog::{Catalog, Plan};
 /// The resource of a path; a foreign or unknown one is 404 alike.
 pub(super) fn resource_id(text: &str) -> Result<ResourceId, ApiError> {
     ResourceId::new(text).map_err(|_| ApiError::not_found("resource"))
+}
+
+/// The resource of a path, if the installation has it.
+pub(super) async fn resource_there(provider: &Provider, call: &VercelCall, id: &str) -> Result<Resource, ApiError> {
+    let key = Resource::key_of(call.installation()?, &resource_id(id)?);
+    let stored = provider.store.get::<Resource>(&key).await?.filter(|stored| stored.life.is_there());
+    stored.map(|stored| stored.item).ok_or_else(|| ApiError::not_found("resource"))
 }
 
 pub(super) async fn installation(
@@ -44,9 +51,6 @@ pub(super) async fn resource(
     request: Request,
 ) -> Result<Json<partner::Resource>, Envelope> {
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "resource").await?;
-    let key = Resource::key_of(call.installation()?, &resource_id(&resource)?);
-    let stored = provider.store.get::<Resource>(&key).await?;
-    let live = stored.filter(|stored| stored.life.is_there());
-    let live = live.ok_or_else(|| ApiError::not_found("resource"))?;
-    Ok(Json(resource_body(provider.catalog()?, &live, provider.clock.now())?))
+    let there = resource_there(&provider, &call, &resource).await?;
+    Ok(Json(resource_body(provider.catalog()?, &there, provider.clock.now())?))
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::money::Money;
-use tradepost_marketplace::wire::{INVOICE_MIN, Period};
+use tradepost_marketplace::wire::Period;
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::metering::READING_AGE_MAX;
 use tradepost_pricing::period;
@@ -101,22 +101,22 @@ pub(super) async fn tidy(provider: &Provider, id: &InstallationId) {
 
 /// What a period costs, and what its close comes to with what is carried: the one way to a total, for the close, a dry
 /// run and a rehearsal.
-fn settled(provider: &Provider, slice: &Slice, period: Period, is_last: bool) -> Result<(Bill, Settlement), ApiError> {
+fn settled(provider: &Provider, slice: &Slice, period: Period) -> Result<(Bill, Settlement), ApiError> {
     let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
-    let carried = slice.installation.carried_for_pricing();
+    let installation = &slice.installation;
+    let (carried, is_last) = (installation.carried_for_pricing(), installation.is_last_period());
     let settlement = pricing::settle(&bill, &carried, is_last).map_err(ApiError::internal)?;
     Ok((bill, settlement))
 }
 
 /// What a close now would come to, to the cent. Writes nothing.
 pub(super) fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Result<Answer, ApiError> {
-    let (bill, settlement) = settled(provider, slice, period, slice.installation.is_last_period())?;
-    let why = (!settlement.is_invoiced).then(|| not_invoiced(&bill, &settlement));
+    let (bill, settlement) = settled(provider, slice, period)?;
     let body = serde_json::json!({
         "dryRun": true,
         "period": period,
         "invoiced": settlement.is_invoiced,
-        "notInvoiced": why,
+        "notInvoiced": pricing::why_not(&bill, &settlement),
         "total": settlement.total,
         "lines": settlement.items,
         "discounts": settlement.discounts,
@@ -124,15 +124,6 @@ pub(super) fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Res
         "carriedOver": settlement.carry_over.to_string(),
     });
     Answer::json(StatusCode::OK, &body)
-}
-
-/// Why there is no invoice.
-fn not_invoiced(bill: &Bill, settlement: &Settlement) -> String {
-    if bill.plans.is_empty() {
-        return "no plan was active in the period: there is nothing to put a line under".to_owned();
-    }
-    let (costs, carried) = (bill.total, settlement.carried_in);
-    format!("the period costs {costs} and {carried} is carried into it: less than {INVOICE_MIN} is not invoiced")
 }
 
 /// Prices a period and prepares its close. Writes the invoice's lines, nothing else.
@@ -145,7 +136,7 @@ pub(super) async fn prepare(
     let stored = &slice.installation;
     let id = stored.id.clone();
     let is_last = stored.is_last_period();
-    let (bill, settlement) = settled(provider, slice, period, is_last)?;
+    let (bill, settlement) = settled(provider, slice, period)?;
     let mut installation = stored.item.clone();
     let mut writes = Vec::new();
     let mut owed = Vec::new();
@@ -188,9 +179,9 @@ pub(super) async fn rehearse(
     now: Timestamp,
 ) -> Result<Change, ApiError> {
     let stored = &slice.installation;
-    let (bill, settlement) = settled(provider, slice, period, false)?;
-    if !settlement.is_invoiced {
-        return Err(ApiError::conflict(not_invoiced(&bill, &settlement)));
+    let (bill, settlement) = settled(provider, slice, period)?;
+    if let Some(why) = pricing::why_not(&bill, &settlement) {
+        return Err(ApiError::conflict(why));
     }
     let mut installation = stored.item.clone();
     let invoice = invoice(provider, &mut installation, &settlement, period, now).await?;

@@ -210,6 +210,8 @@ async fn first_reservation(
     } else {
         installation.item.resources_live += 1;
         installation.item.resources_kept += 1;
+        // Vercel calls about it, so it has it.
+        installation.item.gone_since = None;
         vec![Write::create(&resource)?, Write::replace(&installation.item, installation.version)?]
     };
     match (&record, &target.identity.key) {

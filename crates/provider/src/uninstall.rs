@@ -1,24 +1,63 @@
 //! A customer uninstalls: what that changes, whether Vercel asks for it (B.4) or tells of it (spec E).
+//!
+//! Vercel waits 24 h for the last invoices, unless the answer to B.4 says that none will come ([`is_settled`]).
 
 use jiff::{SignedDuration, Timestamp, Unit};
+use tradepost_marketplace::ids::PlanId;
+use tradepost_pricing::catalog::Charge;
 use tradepost_store::{Stored, Write};
 
-use crate::answer::Answer;
-use crate::command::Change;
+use crate::command::{Change, Reply};
 use crate::edge::ApiError;
 use crate::effects::What;
-use crate::state::{Installation, InstallationStatus};
+use crate::provider::Provider;
+use crate::slice;
+use crate::state::{Installation, InstallationStatus, InvoiceRecord, Resource, keys};
 
 /// The shortest period: one is never empty (spec F).
 const SHORTEST_PERIOD: SignedDuration = SignedDuration::from_millis(1);
 
+/// How many invoices of an installation are looked through for one that is not settled; more may hide one.
+const INVOICES_LOOK_MAX: usize = 100;
+
+/// Whether no invoice will ever come and none is open: then Vercel may forget the installation at once. Only if nothing
+/// that it ever had, since the first period that may still be billed, can cost anything; nothing is carried; and no
+/// invoice waits for anything.
+pub(crate) async fn is_settled(provider: &Provider, stored: &Stored<Installation>) -> Result<bool, ApiError> {
+    let catalog = provider.catalog()?;
+    let is_free = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.charges.iter().all(Charge::is_free));
+    if !stored.carried.is_empty() || stored.closing.is_some() || stored.plan.as_ref().is_some_and(|plan| !is_free(plan))
+    {
+        return Ok(false);
+    }
+    let Some(slice) = slice::read(provider, &stored.id).await? else { return Ok(false) };
+    let plans_of = |resource: &Resource| resource.segments.iter().all(|segment| is_free(&segment.plan));
+    if !slice.resources.iter().all(|resource| resource.operation.is_none() && plans_of(resource)) {
+        return Ok(false);
+    }
+    let pk = keys::collection(&stored.id);
+    let invoices = provider.store.query_after(&pk, keys::INVOICES, None, INVOICES_LOOK_MAX).await?;
+    for raw in &invoices {
+        if !raw.decode::<InvoiceRecord>()?.is_settled() {
+            return Ok(false);
+        }
+    }
+    Ok(invoices.len() < INVOICES_LOOK_MAX)
+}
+
 /// The uninstall, answered like this: nothing else if it was uninstalled before.
-pub(crate) fn uninstall(stored: &Stored<Installation>, now: Timestamp, answer: Answer) -> Result<Change, ApiError> {
+pub(crate) fn uninstall(
+    stored: &Stored<Installation>,
+    now: Timestamp,
+    is_settled: bool,
+    reply: Reply,
+) -> Result<Change, ApiError> {
     if !stored.is_active() {
-        return Ok(Change::answered(answer));
+        return Ok(Change::of(reply));
     }
     let mut installation = stored.item.clone();
-    installation.status = InstallationStatus::Uninstalling;
+    installation.gone_since = None;
+    installation.status = if is_settled { InstallationStatus::Finalized } else { InstallationStatus::Uninstalling };
     // An uninstall in the very millisecond of the period's start ends it one later.
     let at = now.round(Unit::Millisecond)?.max(installation.period_start.saturating_add(SHORTEST_PERIOD)?);
     installation.uninstalled_at = Some(at);
@@ -26,5 +65,5 @@ pub(crate) fn uninstall(stored: &Stored<Installation>, now: Timestamp, answer: A
         installation.period_end = installation.period_end.min(at);
     }
     let write = Write::replace(&installation, stored.version)?;
-    Ok(Change::answered(answer).writing([write]).owing([What::ReleaseResources]))
+    Ok(Change::of(reply).writing([write]).owing([What::ReleaseResources]))
 }

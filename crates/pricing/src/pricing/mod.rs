@@ -36,7 +36,7 @@ use tradepost_marketplace::wire::{self, Discount, LineItem, Period, Usage};
 use crate::catalog::{Catalog, Plan, PlanType};
 use crate::metering::Aggregate;
 use crate::period::{self, CLOCKS_APART, Segment};
-pub use settle::{Carried, Settlement, late_usage, settle, why_not};
+pub use settle::{Carried, Settlement, late_usage, settle, unbilled, why_not};
 
 /// Why something cannot be priced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -155,17 +155,29 @@ fn discounts<'a>(
 /// What late readings cost: the difference they make to the bill of their own, closed period, by resource.
 /// Goes to the next invoice. Negative differences exist: a volume price may fall as the quantity grows.
 pub fn late_usage(before: &Bill, after: &Bill, period: Period) -> Result<Vec<Carried>, PricingError> {
+    differences(Some(before), after, &format!("Usage {}, reported late", of(period)))
+}
+
+/// What a closed period costs that was not billed at its close, by resource. Goes to the next invoice.
+pub fn unbilled(bill: &Bill, period: Period) -> Result<Vec<Carried>, PricingError> {
+    differences(None, bill, &format!("Charges {}, billed late", of(period)))
+}
+
+fn of(period: Period) -> String {
+    let date = |at: jiff::Timestamp| jiff::tz::Offset::UTC.to_datetime(at).date();
+    format!("of the period from {} to {}", date(period.start), date(period.end))
+}
+
+fn differences(before: Option<&Bill>, after: &Bill, name: &str) -> Result<Vec<Carried>, PricingError> {
     let mut differences: BTreeMap<Option<ResourceId>, Money> = BTreeMap::new();
     let lines = after.lines.iter().map(|line| (line, false));
-    for (line, is_before) in lines.chain(before.lines.iter().map(|line| (line, true))) {
+    for (line, is_before) in lines.chain(before.iter().flat_map(|bill| &bill.lines).map(|line| (line, true))) {
         let amount = total_of(std::slice::from_ref(line), &[])?;
         let amount = if is_before { -amount } else { amount };
         let difference = differences.entry(line.resource_id.clone()).or_default();
         *difference = sum([*difference, amount])?;
     }
     differences.retain(|_, difference| *difference != Money::ZERO);
-    let date = |at: jiff::Timestamp| jiff::tz::Offset::UTC.to_datetime(at).date();
-    let name = format!("Usage of the period from {} to {}, reported late", date(period.start), date(period.end));
-    let carried = |(resource, amount)| Carried { amount, resource, name: name.clone() };
+    let carried = |(resource, amount)| Carried { amount, resource, name: name.to_owned() };
     Ok(differences.into_iter().map(carried).collect())
 }

@@ -8,6 +8,7 @@ use super::outcome::{Deliver, Outcome};
 use crate::commit::committed;
 use crate::deadline::Deadline;
 use crate::edge::ApiError;
+use crate::edge::error::Code;
 use crate::edge::wide::{Field, count};
 use crate::outbox::{Class, Effect, Hold, LANE_LEASE_SECONDS, Lane, Reason};
 use crate::provider::Provider;
@@ -16,6 +17,8 @@ use crate::provider::Provider;
 const LOOK_MAX: usize = 50;
 /// What delivering keeps of its time, to release the lane in.
 pub(super) const MARGIN_SECONDS: i64 = 3;
+/// How often it is looked whether what is held may go.
+const HELD_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// How often a lane is read again when its guard fails.
 const LANE_RELEASES_MAX: u32 = 8;
 
@@ -170,6 +173,9 @@ async fn attempt<W: Deliver>(
     let effect = &stored.item;
     let remove = Write::delete(Effect::<W>::key_of(&effect.lane, &effect.place, false), stored.version);
     let outcome = W::deliver(provider, effect, deadline).await.unwrap_or_else(|error| {
+        if error.code == Code::InstallationHeld {
+            return Outcome::Wait { reason: Reason::InstallationGone, after: HELD_WAIT, writes: Vec::new() };
+        }
         error.log_as("an effect could not be tried");
         Outcome::later(Reason::said(error.code.as_str()))
     });

@@ -52,7 +52,9 @@ pub enum Outcome {
 impl Outcome {
     /// What a failed call to Vercel means where the operation may be repeated at will.
     pub fn of(error: &ClientError) -> Self {
-        if matches!(error.status(), Some(401 | 403)) {
+        if matches!(error, ClientError::Gone) {
+            Self::later(Reason::AnsweredGone)
+        } else if matches!(error.status(), Some(401 | 403)) {
             // A token that was just replaced, or trouble at Vercel: nothing is given up for it, a person is told.
             tracing::error!(error.cause = %error, "Vercel does not accept the installation's token");
             Self::later(Reason::said(error))
@@ -61,6 +63,11 @@ impl Outcome {
         } else {
             Self::dead(Reason::said(error))
         }
+    }
+
+    /// Not now, whatever Vercel said: it says nothing of what is owed.
+    pub fn of_outage(error: &ClientError) -> Self {
+        if matches!(error, ClientError::Gone) { Self::of(error) } else { Self::later(Reason::said(error)) }
     }
 
     /// Not now: the usual backoff.
@@ -105,12 +112,13 @@ mod tests {
             ClientError::Deadline,
             ClientError::Rejected(refusal(401)),
             ClientError::Rejected(refusal(403)),
+            // Whether the installation is gone another call must say.
+            ClientError::Gone,
         ];
         for error in later {
             assert!(matches!(Outcome::of(&error), Outcome::Later { after: None, .. }), "{error:?}");
         }
         let dead = [
-            ClientError::Gone,
             ClientError::Rejected(refusal(400)),
             ClientError::Rejected(refusal(404)),
             ClientError::InvalidInvoice(Vec::new()),

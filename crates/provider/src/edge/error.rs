@@ -33,6 +33,8 @@ pub enum Code {
     NotFound,
     /// 409: the state does not allow it.
     Conflict,
+    /// 409: Vercel says that the installation is gone, and nobody has settled that.
+    InstallationHeld,
     /// 409: another command holds the resource; try again after Retry-After.
     OperationInProgress,
     /// 409: the idempotency key came before with another body.
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for the test that compares them with the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ValidationError,
         Self::Unauthorized,
         Self::InvalidSignature,
@@ -57,6 +59,7 @@ impl Code {
         Self::Forbidden,
         Self::NotFound,
         Self::Conflict,
+        Self::InstallationHeld,
         Self::OperationInProgress,
         Self::IdempotencyKeyReused,
         Self::TooLarge,
@@ -75,6 +78,7 @@ impl Code {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
+            Self::InstallationHeld => "installation_held",
             Self::OperationInProgress => "operation_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::TooLarge => "too_large",
@@ -91,7 +95,9 @@ impl Code {
             Self::Unauthorized | Self::InvalidSignature | Self::InvalidCronSecret => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Conflict | Self::OperationInProgress | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Self::Conflict | Self::InstallationHeld | Self::OperationInProgress | Self::IdempotencyKeyReused => {
+                StatusCode::CONFLICT
+            }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -104,6 +104,8 @@ fields! {
     PushLagSeconds = "push.lag_seconds",
     /// Days whose last figures Vercel does not take any more, or refused.
     PushDaysLost = "push.days_lost",
+    /// What was stopped or held because of a doubtful answer of Vercel's, and waits for a person.
+    Held = "held",
     /// Lanes that were due.
     SweepLanesDue = "sweep.lanes_due",
     /// Lanes that somebody else was delivering.
@@ -151,6 +153,7 @@ impl Field {
             Self::PushDaysLost => Some(Metric { name: "PushDaysLost", unit: "Count" }),
             Self::OutboxAgeSeconds => Some(Metric { name: "OutboxAgeSeconds", unit: "Seconds" }),
             Self::DeadLetters => Some(Metric { name: "DeadLetters", unit: "Count" }),
+            Self::Held => Some(Metric { name: "Held", unit: "Count" }),
             _ => None,
         }
     }

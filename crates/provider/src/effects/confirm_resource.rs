@@ -12,10 +12,11 @@
 //! - nothing speaks for the resource ([`speaks_for`]): Vercel named it in a command or connected it to a project, it
 //!   took secrets of it, or usage of it was reported. Then Vercel knows it, whatever it says.
 //!
-//! Then we undo the create: the resource is marked void first, from when on nothing of it counts, with a refusal as the
-//! answer to a late repeat of the create; then it is deleted at the provisioner and here. What fails: Vercel or the
-//! provisioner does not answer, the two answers differ, a command is in progress; then it is tried again, and the age of
-//! the lane raises an alarm.
+//! From the first "no" on nothing of the resource is billed ([`Life::DENIED`]), until Vercel says yes, something speaks for
+//! it, or a partner system settles it (`resource.settle`); then all of it is billed, closed periods, too. After the second
+//! we undo the create: the resource is marked void first, with a refusal as the answer to a late repeat of the create; then
+//! it is deleted at the provisioner and here. What fails: Vercel or the provisioner does not answer, a command is in
+//! progress; then it is tried again, and the age of the lane raises an alarm. If A.8 contradicts A.9 a person is alarmed.
 
 use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::{Client, ClientError};
@@ -29,6 +30,7 @@ use crate::commit::committed;
 use crate::deadline::Deadline;
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
+use crate::edge::wide::{Field, count};
 use crate::idempotency::Remembered;
 use crate::installed::{self, OpenToken};
 use crate::outbox::Reason;
@@ -58,15 +60,13 @@ pub(super) async fn deliver(
         return end(provider, &stored, deadline).await;
     }
     let installation = installed::installation(provider, id).await?;
-    if stored.life != Life::MADE || !installation.is_active() {
+    if !stored.life.is_in_question() || !installation.is_active() {
         return Ok(Outcome::nothing());
     }
     let token = OpenToken::of(provider, &installation, deadline).await?;
     let vercel = provider.vercel()?;
     match vercel.get_resource(&token.call(), resource).await {
         Ok(_) => known(stored),
-        // Finalized at Vercel already: nothing of it can be invoiced any more.
-        Err(ClientError::Gone) => Ok(Outcome::nothing()),
         Err(ClientError::Rejected(refusal)) if refusal.status == 404 && refusal.code == NOT_FOUND => {
             if let Some(what) = speaks_for(provider, &stored).await? {
                 tracing::info!(resource = %stored.id, what, "Vercel knows a resource that it says it does not know");
@@ -74,18 +74,24 @@ pub(super) async fn deliver(
             }
             match is_listed(vercel, &token, resource).await {
                 Ok(true) => {
+                    if effect.last_failure != Some(Reason::Contradicted) {
+                        count(Field::Held, 1);
+                    }
                     tracing::error!(resource = %stored.id, "Vercel lists a resource that it says it does not know");
-                    Ok(Outcome::later(Reason::Contradicted))
+                    Ok(Outcome::Later { reason: Reason::Contradicted, after: None, writes: denied(stored)? })
                 }
                 Ok(false) if effect.last_failure == Some(Reason::NotKnownToVercel) => {
                     take_back(provider, effect.not_before, stored, answers, deadline).await
                 }
-                Ok(false) => Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes: Vec::new() }),
-                Err(error) => Ok(Outcome::later(Reason::said(error))),
+                Ok(false) => {
+                    let writes = denied(stored)?;
+                    Ok(Outcome::Wait { reason: Reason::NotKnownToVercel, after: AGAIN, writes })
+                }
+                Err(error) => Ok(Outcome::Later { reason: Reason::said(error), after: None, writes: denied(stored)? }),
             }
         }
         // Any other refusal says nothing of the resource.
-        Err(error) => Ok(Outcome::later(Reason::said(error))),
+        Err(error) => Ok(Outcome::of_outage(&error)),
     }
 }
 
@@ -93,6 +99,15 @@ pub(super) async fn deliver(
 fn known(mut stored: Stored<Resource>) -> Result<Outcome, ApiError> {
     stored.item.life = stored.life.known();
     Ok(Outcome::Done(vec![Write::replace(&stored.item, stored.version)?]))
+}
+
+/// Nothing of it is billed until it is settled.
+fn denied(mut stored: Stored<Resource>) -> Result<Vec<Write>, ApiError> {
+    if stored.life == Life::DENIED {
+        return Ok(Vec::new());
+    }
+    stored.item.life = Life::DENIED;
+    Ok(vec![Write::replace(&stored.item, stored.version)?])
 }
 
 /// Whether Vercel names the resource in its list (A.8).

@@ -15,39 +15,68 @@ mod submit_invoice;
 mod tell;
 mod what;
 
-pub use what::{Effect, News, Stuck, What};
+pub use what::{Effect, News, Stuck, What, When};
 
 use async_trait::async_trait;
+use tradepost_marketplace::client::ClientError;
+use tradepost_marketplace::ids::InstallationId;
+use tradepost_store::Write;
 
 use crate::deadline::Deadline;
 use crate::delivery::{self, Deliver, Outcome, Sweep};
 use crate::edge::ApiError;
-use crate::outbox::Hold;
+use crate::installed::{self, OpenToken};
+use crate::outbox::{Hold, Reason};
 use crate::provider::Provider;
 
 #[async_trait]
 impl Deliver for What {
     async fn deliver(provider: &Provider, effect: &Effect, deadline: Deadline) -> Result<Outcome, ApiError> {
-        let id = &effect.lane.installation;
-        match &effect.what {
-            Self::ResourceUpdated { resource, .. } => resource_updated::deliver(provider, id, resource, deadline).await,
-            Self::ConfirmResource { answers, .. } => {
-                confirm_resource::deliver(provider, effect, answers.as_ref(), deadline).await
+        let outcome = tried(provider, effect, deadline).await?;
+        match outcome {
+            Outcome::Later { reason: Reason::AnsweredGone, after, mut writes } => {
+                writes.extend(ask_whether_gone(provider, &effect.lane.installation, deadline).await?);
+                Ok(Outcome::Later { reason: Reason::AnsweredGone, after, writes })
             }
-            Self::RemoveResource { resource } => remove_resource::deliver(provider, id, resource, deadline).await,
-            Self::InstallationUpdated => installation_updated::deliver(provider, id, deadline).await,
-            Self::PutSecrets { resource } => put_secrets::deliver(provider, id, resource, deadline).await,
-            Self::RevokeSecrets { resource, keep_version } => {
-                revoke_secrets::deliver(provider, id, resource, *keep_version, deadline).await
-            }
-            Self::ReadInvoice { number, hint } => {
-                read_invoice::deliver(provider, id, *number, hint.as_ref(), deadline).await
-            }
-            Self::SubmitInvoice { number } => submit_invoice::deliver(provider, id, *number, deadline).await,
-            Self::RefundInvoice { number } => refund_invoice::deliver(provider, id, *number, deadline).await,
-            Self::FinalizeInstallation => finalize_installation::deliver(provider, id, deadline).await,
-            Self::ReleaseResources => release_resources::deliver(provider, id, deadline).await,
+            other => Ok(other),
         }
+    }
+}
+
+/// A 410 to most calls speaks of what they are about; whether the installation is gone, A.3 says.
+async fn ask_whether_gone(
+    provider: &Provider,
+    id: &InstallationId,
+    deadline: Deadline,
+) -> Result<Option<Write>, ApiError> {
+    let stored = installed::installation(provider, id).await?;
+    let token = OpenToken::of(provider, &stored, deadline).await?;
+    match provider.vercel()?.account(&token.call()).await {
+        Err(ClientError::Gone) => installed::gone(&stored, provider.clock.now()),
+        _ => Ok(None),
+    }
+}
+
+async fn tried(provider: &Provider, effect: &Effect, deadline: Deadline) -> Result<Outcome, ApiError> {
+    let id = &effect.lane.installation;
+    match &effect.what {
+        What::ResourceUpdated { resource, .. } => resource_updated::deliver(provider, id, resource, deadline).await,
+        What::ConfirmResource { answers, .. } => {
+            confirm_resource::deliver(provider, effect, answers.as_ref(), deadline).await
+        }
+        What::RemoveResource { resource } => remove_resource::deliver(provider, id, resource, deadline).await,
+        What::InstallationUpdated => installation_updated::deliver(provider, id, deadline).await,
+        What::PutSecrets { resource, .. } => put_secrets::deliver(provider, id, resource, deadline).await,
+        What::RevokeSecrets { resource, keep_version } => {
+            revoke_secrets::deliver(provider, id, resource, *keep_version, deadline).await
+        }
+        What::ReadInvoice { number, hint } => {
+            read_invoice::deliver(provider, id, *number, hint.as_ref(), deadline).await
+        }
+        What::SubmitInvoice { number } => submit_invoice::deliver(provider, id, *number, deadline).await,
+        What::RefundInvoice { number } => refund_invoice::deliver(provider, id, *number, deadline).await,
+        What::FinalizeInstallation => finalize_installation::deliver(provider, id, deadline).await,
+        What::ReleaseResources => release_resources::deliver(provider, id, deadline).await,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
 use crate::installed::{self, OpenToken};
+use crate::invoice::seen::compare;
 use crate::invoice::{Hint, Seen, book};
 use crate::outbox::Reason;
 use crate::provider::Provider;
@@ -35,11 +36,6 @@ pub(super) async fn deliver(
     let installation = installed::installation(provider, id).await?;
     let token = OpenToken::of(provider, &installation, deadline).await?;
     let seen = match provider.vercel()?.get_invoice(&token.call(), &vercel_id).await {
-        Ok(invoice) if invoice.total.money() != Ok(stored.total) => {
-            let reason = Reason::TotalDiffers { ours: stored.total, theirs: invoice.total.to_string() };
-            tracing::error!(invoice.id = %stored.external_id, reason = %reason, "an invoice differs from ours");
-            return Ok(Outcome::dead(reason));
-        }
         // The event is ahead of what is read: what it says must not be lost.
         Ok(invoice)
             if invoice.state == InvoiceState::RefundRequested
@@ -48,14 +44,17 @@ pub(super) async fn deliver(
             return Ok(Outcome::later(Reason::RefundNotVisibleYet));
         }
         Ok(invoice) => {
-            let mut seen = Seen::of_invoice(&invoice)?;
-            // `paidAt` is optional (A.15), the event is not.
-            seen.paid |= hint.is_some_and(|hint| hint.phase == InvoicePhase::Paid);
-            seen
+            if let Err(reason) = compare(&invoice, &stored) {
+                tracing::error!(invoice.id = %stored.external_id, reason = %reason, "an invoice differs from ours");
+                return Ok(Outcome::dead(reason));
+            }
+            let seen = Seen::of_invoice(&invoice, &stored)?;
+            hint.map_or(seen, |hint| seen.and_hint(hint))
         }
         Err(error) if is_gone(&error) => match hint {
             // The installation is finalized: its invoices cannot be read any more, the signed event can.
             Some(hint) => Seen::of_hint(hint, &stored),
+            None if installation.is_active() => return Ok(Outcome::of(&error)),
             None => return Ok(Outcome::dead(Reason::said(error))),
         },
         Err(error) => return Ok(Outcome::of(&error)),

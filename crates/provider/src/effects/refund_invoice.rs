@@ -1,9 +1,11 @@
 //! Refunding an invoice (A.16).
 //!
 //! Refund has no dedupe key at Vercel: before every try the invoice is read, and a refund that is already
-//! requested, or already in `refundTotal`, is not asked for again.
+//! requested, or done, is not asked for again. Where that cannot be told ([`OurRefund::Unclear`]), nothing is asked: the
+//! webhook tells, or a partner system gives the effect up.
 
 use jiff::SignedDuration;
+use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::{InvoiceState, Refund};
 use tradepost_store::{Stored, Write};
@@ -12,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
 use crate::installed::{self, OpenToken};
-use crate::invoice::{Seen, book};
+use crate::invoice::{OurRefund, Seen, book};
 use crate::outbox::Reason;
 use crate::provider::Provider;
 use crate::state::{InstallationStatus, InvoicePhase, InvoiceRecord, RefundPhase};
@@ -47,18 +49,26 @@ pub(super) async fn deliver(
         Ok(invoice) => invoice,
         Err(error) => {
             return match Outcome::of(&error) {
+                // What waits behind it ends the installation.
+                _ if matches!(error, ClientError::Gone) && !installation.is_active() => {
+                    rejected(stored, &error.to_string())
+                }
                 Outcome::Dead { reason, .. } => rejected(stored, &reason.to_string()),
                 later => Ok(later),
             };
         }
     };
-    let seen = Seen::of_invoice(&invoice)?;
-    if invoice.state == InvoiceState::RefundRequested || seen.refunded > refund.refunded_before {
-        return requested(provider, stored, seen);
+    let seen = Seen::of_invoice(&invoice, &stored)?;
+    match seen.ours {
+        OurRefund::Done => return requested(provider, stored, seen),
+        _ if invoice.state == InvoiceState::RefundRequested => return requested(provider, stored, seen),
+        OurRefund::Unclear => return Ok(Outcome::later(Reason::RefundUnclear)),
+        OurRefund::NotDone => {}
     }
     let body = Refund::new(refund.total, refund.reason).map_err(ApiError::internal)?;
     match provider.vercel()?.refund_invoice(&token.call(), &vercel_id, &body).await {
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
+        Err(ClientError::Gone) => Ok(Outcome::later(Reason::AnsweredGone)),
         // 409: one is under way, perhaps ours whose answer was lost. The next look says.
         Err(error)
             if error.maybe_done()

@@ -7,7 +7,7 @@ use tradepost_store::Key;
 
 use crate::invoice::Hint;
 use crate::outbox::{self, Class, Owed};
-use crate::state::{InvoicePhase, Resource, keys};
+use crate::state::{InvoicePhase, Origin, Resource, keys};
 
 /// An effect, waiting.
 pub type Effect = outbox::Effect<What>;
@@ -20,6 +20,31 @@ const ANSWER_WAIT: SignedDuration = SignedDuration::from_mins(2);
 const REMOVAL_WAIT: SignedDuration = SignedDuration::from_mins(15);
 /// How long Vercel has to repeat a create whose answer it did not get, before it is asked whether it knows the resource.
 const CONFIRM_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// How long Vercel has to take our answer to its own request, before what it asked for is carried on: it may hold the
+/// resource until it has the answer, and a call about it in that time would wait, or be refused (spec, doubtful readings).
+const ANSWERED_WAIT: SignedDuration = SignedDuration::from_secs(5);
+
+/// When something is owed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Now.
+    #[default]
+    Now,
+    /// Once Vercel has had the answer to the request that made it owed.
+    AnswerTaken,
+}
+
+impl When {
+    /// Of what this side asked for.
+    pub const fn asked_by(origin: Origin) -> Self {
+        match origin {
+            Origin::Vercel => Self::AnswerTaken,
+            Origin::Partner => Self::Now,
+        }
+    }
+}
+
 /// Why Vercel is to read a resource again. Each has a slot of its own: one that is due now is not put off by one that
 /// is due later, nor the other way round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +97,9 @@ pub enum What {
     PutSecrets {
         /// Of which resource.
         resource: ResourceId,
+        /// From when on.
+        #[serde(default)]
+        when: When,
     },
     /// Have the provisioner kill the secrets below a version.
     RevokeSecrets {
@@ -130,7 +158,7 @@ impl Owed for What {
             Self::ResourceUpdated { resource, .. }
             | Self::ConfirmResource { resource, .. }
             | Self::RemoveResource { resource }
-            | Self::PutSecrets { resource }
+            | Self::PutSecrets { resource, .. }
             | Self::RevokeSecrets { resource, .. } => Some(resource),
             _ => None,
         }
@@ -140,10 +168,12 @@ impl Owed for What {
         match self {
             // By what the webhook said: no fact may replace another, the invoice might not be readable any more.
             Self::ReadInvoice { number, hint } => {
-                let fact = match hint.as_ref().map(|hint| hint.phase) {
-                    Some(InvoicePhase::Paid) => "paid",
-                    Some(InvoicePhase::Refunded) => "refunded",
-                    _ => "state",
+                let fact = match hint.as_ref().map(|hint| (hint.phase, hint.event.as_ref())) {
+                    Some((InvoicePhase::Paid, _)) => "paid".to_owned(),
+                    // Each tells of an amount of its own.
+                    Some((InvoicePhase::Refunded, Some(event))) => format!("refunded.{event}"),
+                    Some((InvoicePhase::Refunded, None)) => "refunded".to_owned(),
+                    _ => "state".to_owned(),
                 };
                 format!("read_invoice.{number}.{fact}")
             }
@@ -164,6 +194,7 @@ impl Owed for What {
             Self::ResourceUpdated { news: News::PlanBegins(at), .. } => (*at).max(now),
             Self::ConfirmResource { .. } => later(CONFIRM_WAIT),
             Self::RemoveResource { .. } => later(REMOVAL_WAIT),
+            Self::PutSecrets { when: When::AnswerTaken, .. } | Self::ReleaseResources => later(ANSWERED_WAIT),
             _ => now,
         }
     }
@@ -209,11 +240,12 @@ mod tests {
     fn no_fact_of_an_invoice_replaces_another() {
         let vercel_id = InvoiceId::new("mi_1").unwrap();
         let slot = |phase: Option<InvoicePhase>| {
-            let hint = phase.map(|phase| Hint { phase, refunded: None, vercel_id: vercel_id.clone() });
+            let event = Some("e1".to_owned());
+            let hint = phase.map(|phase| Hint { phase, refunded: None, vercel_id: vercel_id.clone(), event });
             What::ReadInvoice { number: 7, hint }.slot()
         };
         assert_eq!(slot(Some(InvoicePhase::Paid)), "read_invoice.7.paid");
-        assert_eq!(slot(Some(InvoicePhase::Refunded)), "read_invoice.7.refunded");
+        assert_eq!(slot(Some(InvoicePhase::Refunded)), "read_invoice.7.refunded.e1");
         for other in [None, Some(InvoicePhase::Invoiced), Some(InvoicePhase::NotPaid), Some(InvoicePhase::Overdue)] {
             assert_eq!(slot(other), "read_invoice.7.state");
         }

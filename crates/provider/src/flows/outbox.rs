@@ -52,6 +52,7 @@ async fn sweep(State(provider): State<Provider>, request: Request) -> Result<Jso
     note(Field::OutboxAgeSeconds, lanes.age_seconds);
     // So that a sweep that met none says 0.
     count(Field::DeadLetters, 0);
+    count(Field::Held, 0);
     let report = operations(&provider, deadline).await?;
     note(Field::OperationsFinished, report.operations_finished);
     note(Field::OperationsFailed, report.operations_failed);

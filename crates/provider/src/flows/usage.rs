@@ -9,7 +9,7 @@
 //! A reading that cannot count is refused alone, with its reason; the rest of the batch counts. Limits: a
 //! body of [`BATCH_BYTES_MAX`] (413), and what [`tradepost_pricing::metering`] says (422).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -18,6 +18,7 @@ use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
 use serde::Deserialize;
+use tradepost_marketplace::ids::ResourceId;
 use tradepost_pricing::metering::{
     self, Aggregate, Assigned, KnownPeriod, MeteringError, READING_AGE_MAX, READING_AHEAD_MAX, Reading, TotalKey,
 };
@@ -35,7 +36,7 @@ use crate::layer;
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::slice::{self, Slice, archive};
-use crate::state::{Installation, InstallationStatus, MeterTotal, UsageBatch};
+use crate::state::{Installation, InstallationStatus, MeterTotal, Resource, UsageBatch};
 
 /// When to come back with readings of a period that is being closed, in seconds.
 const CLOSING_SECONDS: u32 = 2;
@@ -43,6 +44,8 @@ const CLOSING_SECONDS: u32 = 2;
 pub const BATCH_BYTES_MAX: usize = 350 * 1024;
 /// The most refused readings that an answer names: it is kept in the batch's item. `refusedCount` has all.
 const REFUSALS_TOLD_MAX: usize = 200;
+/// How many writes a batch may take up, of the 100 of a transaction; the journal and the request's record come to it.
+const WRITES_MAX: usize = 95;
 /// The longest batch id.
 const BATCH_ID_BYTES_MAX: usize = 128;
 
@@ -151,7 +154,9 @@ impl Take<'_> {
         } else {
             Write::check(Installation::key_of(&self.call.installation), installation.version)
         });
+        let used: BTreeSet<ResourceId> = folded.keys().map(|key| key.resource.clone()).collect();
         writes.extend(self.totals(folded, &existing)?);
+        writes.extend(known(&slice, &used, WRITES_MAX.saturating_sub(writes.len()))?);
         let (record, answer) = journal(self.call, &self.batch, &assigned, self.digest.clone(), now)?;
         writes.push(Write::create(&record)?);
         Ok(Judged::Change(Change::answered(answer).writing(writes)))
@@ -181,6 +186,17 @@ impl Take<'_> {
         }
         Ok(writes)
     }
+}
+
+/// What is used is known to Vercel, whatever it says: written with the readings, so that no create is undone meanwhile.
+/// `most` is how many fit; of the others their totals tell.
+fn known(slice: &Slice, used: &BTreeSet<ResourceId>, most: usize) -> Result<Vec<Write>, ApiError> {
+    let seen = slice.resources.iter().filter(|it| it.life.is_in_question() && used.contains(&it.id)).take(most);
+    seen.map(|stored| {
+        let known = Resource { life: stored.life.known(), ..stored.item.clone() };
+        Ok(Write::replace(&known, stored.version)?)
+    })
+    .collect()
 }
 
 /// The journal entry of a batch, and the answer it keeps.

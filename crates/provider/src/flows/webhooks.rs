@@ -11,14 +11,14 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
-use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, ResourceId};
+use tradepost_marketplace::ids::{ExternalInvoiceId, InstallationId, InvoiceId, ResourceId};
 use tradepost_marketplace::webhook::{Event, EventPayload};
 use tradepost_marketplace::webhook_signature;
 use tradepost_store::{Stored, Write};
 
 use crate::answer::Answer;
 use crate::caller::deadline_of;
-use crate::command::{self, Call, Change, Command, Judged, Remembers};
+use crate::command::{self, Call, Change, Command, Judged, Remembers, Reply};
 use crate::delivery::Nothing;
 use crate::edge::body::{self, WEBHOOK_BYTES_MAX};
 use crate::edge::error::{ApiError, Code, Problem};
@@ -27,8 +27,11 @@ use crate::effects::What;
 use crate::invoice::Hint;
 use crate::layer;
 use crate::provider::{Provider, RotatingSecret};
-use crate::state::{Installation, InvoicePhase, InvoiceRecord, Life, Resource, WebhookSeen, keys};
+use crate::state::{Installation, InvoicePhase, InvoiceRecord, Resource, WebhookSeen, keys};
 use crate::uninstall::uninstall;
+
+/// How many digits of an event's digest tell it from the others of its invoice.
+const EVENT_DIGITS: usize = 16;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {
@@ -102,6 +105,13 @@ enum Told<'a> {
 }
 
 fn told(event: &Event) -> Result<Told<'_>, ApiError> {
+    let digest = keys::digest_of(&[event.id.as_str().as_bytes()])[..EVENT_DIGITS].to_owned();
+    let hint = |phase, invoice: &InvoiceId| Hint {
+        phase,
+        refunded: None,
+        vercel_id: invoice.clone(),
+        event: Some(digest.clone()),
+    };
     let (event, phase) = match &event.payload {
         EventPayload::InvoiceCreated(event) => (event, InvoicePhase::Invoiced),
         EventPayload::InvoicePaid(event) => (event, InvoicePhase::Paid),
@@ -109,8 +119,7 @@ fn told(event: &Event) -> Result<Told<'_>, ApiError> {
         EventPayload::InvoiceOverdue(event) => (event, InvoicePhase::Overdue),
         EventPayload::InvoiceRefunded(event) => {
             let refunded = event.amount.money().map_err(|error| ApiError::invalid(error.to_string()))?;
-            let hint =
-                Hint { phase: InvoicePhase::Refunded, refunded: Some(refunded), vercel_id: event.invoice_id.clone() };
+            let hint = Hint { refunded: Some(refunded), ..hint(InvoicePhase::Refunded, &event.invoice_id) };
             return Ok(told_of(&event.installation_id, event.external_invoice_id.as_ref(), hint));
         }
         EventPayload::ProjectConnected(event) | EventPayload::ProjectDisconnected(event) => {
@@ -119,7 +128,7 @@ fn told(event: &Event) -> Result<Told<'_>, ApiError> {
         EventPayload::InstallationRemoved(event) => return Ok(Told::Removed(&event.installation_id)),
         _ => return Ok(Told::Nothing),
     };
-    let hint = Hint { phase, refunded: None, vercel_id: event.invoice_id.clone() };
+    let hint = hint(phase, &event.invoice_id);
     Ok(told_of(&event.installation_id, event.external_invoice_id.as_ref(), hint))
 }
 
@@ -186,7 +195,7 @@ impl Command for Named<'_> {
 
     async fn judge(&self, _: &Provider, stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
         Ok(match stored {
-            Some(mut stored) if stored.life == Life::MADE => {
+            Some(mut stored) if stored.life.is_in_question() => {
                 stored.item.life = stored.life.known();
                 Judged::Change(Change::answered(ok()).writing([Write::replace(&stored.item, stored.version)?]))
             }
@@ -211,7 +220,7 @@ impl Command for Removed<'_> {
 
     async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
         Ok(match stored {
-            Some(stored) => Judged::Change(uninstall(&stored, provider.clock.now(), ok())?),
+            Some(stored) => Judged::Change(uninstall(&stored, provider.clock.now(), false, Reply::Ready(ok()))?),
             None => Judged::Answer(ok()),
         })
     }

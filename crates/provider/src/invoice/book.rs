@@ -2,60 +2,16 @@
 
 use jiff::Timestamp;
 use tradepost_marketplace::money::Money;
-use tradepost_marketplace::wire::{Invoice, InvoiceState};
 use tradepost_store::Write;
 
-use super::{Hint, entry_write};
+use super::entry_write;
+use super::seen::{OurRefund, Seen};
 use crate::edge::ApiError;
 use crate::state::{InvoicePhase, InvoiceRecord, RefundPhase};
 use tradepost_pricing::ledger::{Entry, LedgerError};
 
-/// What is known of an invoice at Vercel.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    /// Its state as our phase; none for one we do not know.
-    pub(crate) phase: Option<InvoicePhase>,
-    /// Whether it was ever paid.
-    pub(crate) paid: bool,
-    /// What was refunded in all.
-    pub(crate) refunded: Money,
-    /// Whether the invoice itself was read: then what it does not say is not so.
-    pub(crate) is_read: bool,
-}
-
-impl Seen {
-    /// From the invoice as it was read. An amount that is not in whole cents is an error: nothing is booked then.
-    pub(crate) fn of_invoice(invoice: &Invoice) -> Result<Self, ApiError> {
-        let phase = match invoice.state {
-            InvoiceState::Draft | InvoiceState::Pending | InvoiceState::Scheduled => Some(InvoicePhase::Submitted),
-            InvoiceState::Invoiced => Some(InvoicePhase::Invoiced),
-            InvoiceState::Paid => Some(InvoicePhase::Paid),
-            InvoiceState::NotPaid => Some(InvoicePhase::NotPaid),
-            InvoiceState::Overdue => Some(InvoicePhase::Overdue),
-            InvoiceState::RefundRequested => Some(InvoicePhase::RefundRequested),
-            InvoiceState::Refunded => Some(InvoicePhase::Refunded),
-            InvoiceState::Other(_) => None,
-        };
-        let paid = phase == Some(InvoicePhase::Paid) || invoice.paid_at.is_some();
-        // `refundTotal` may already be there while the refund is only requested.
-        let done = phase == Some(InvoicePhase::Refunded);
-        let refunded = done.then(|| invoice.refund_total.as_ref().unwrap_or(&invoice.total).money());
-        let refunded = refunded.transpose().map_err(ApiError::internal)?.unwrap_or(Money::ZERO);
-        Ok(Self { phase, paid, refunded, is_read: true })
-    }
-
-    /// From the webhook, where the invoice can no longer be read.
-    pub(crate) fn of_hint(hint: &Hint, record: &InvoiceRecord) -> Self {
-        let paid = hint.phase == InvoicePhase::Paid || record.booked_paid;
-        let before = record.refund.as_ref().map_or(Money::ZERO, |refund| refund.refunded_before);
-        let refunded = hint.refunded.map_or(Money::ZERO, |amount| before + amount).max(record.booked_refunds);
-        // Webhooks come in any order: one that is late moves nothing back.
-        let settled = record.booked_paid || record.booked_refunds > Money::ZERO;
-        let early = !matches!(hint.phase, InvoicePhase::Paid | InvoicePhase::Refunded);
-        let late = (settled && early) || (record.phase == InvoicePhase::Refunded && hint.phase == InvoicePhase::Paid);
-        Self { phase: (!late).then_some(hint.phase), paid, refunded, is_read: false }
-    }
-}
+/// How many refunds may be booked whose webhook has not come.
+const UNTOLD_MAX: usize = 16;
 
 /// Whether an invoice in this phase has no refund under way.
 const fn shows_no_refund_under_way(phase: InvoicePhase) -> bool {
@@ -89,6 +45,10 @@ pub(crate) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         record.phase = seen.phase.unwrap_or(record.phase);
         return Ok(Vec::new());
     }
+    if let Some(above) = seen.above.filter(|above| record.above != Some(*above)) {
+        tracing::info!(invoice.id = %record.external_id, invoice.above = %above, "Vercel's total is above ours: tax, most likely");
+        record.above = Some(above);
+    }
     if !record.booked_issued {
         record.booked_issued = true;
         let carried_in = record.carried_in.money();
@@ -103,31 +63,232 @@ pub(crate) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         record.booked_paid = true;
         entries.push(enter(Entry::invoice_paid(&record.external_id, now, record.total))?);
     }
-    if seen.refunded > record.booked_refunds {
-        let (amount, before) = (seen.refunded - record.booked_refunds, record.booked_refunds);
-        record.booked_refunds = seen.refunded;
+    for amount in refunds(record, &seen) {
+        let before = record.booked_refunds;
+        // Vercel's amounts may contain tax; in the books no more goes back than was invoiced.
+        let amount = amount.min(record.total - before);
+        record.booked_refunds = before + amount;
         entries.push(enter(Entry::refunded(&record.external_id, now, amount, before, record.booked_paid))?);
-        if let Some(refund) = &mut record.refund {
-            refund.phase = RefundPhase::Refunded;
-        }
     }
-    if seen.is_read
-        && seen.phase.is_some_and(shows_no_refund_under_way)
-        && let Some(refund) = record.refund.as_mut().filter(|refund| refund.phase == RefundPhase::Requested)
-        && seen.refunded <= refund.refunded_before
-    {
-        // Vercel could not give it back: the next refund may be asked for.
-        tracing::error!(invoice.id = %record.external_id, "a refund was not carried out");
-        refund.phase = RefundPhase::Rejected;
+    if seen.refunded_at > record.refunded_at {
+        record.refunded_at = seen.refunded_at;
     }
     if let Some(phase) = seen.phase {
-        if phase == InvoicePhase::RefundRequested
-            && let Some(refund) = record.refund.as_mut().filter(|refund| refund.phase == RefundPhase::Requesting)
-        {
-            refund.phase = RefundPhase::Requested;
-        }
-        record.phase = phase;
+        move_on(record, &seen, phase);
     }
     let id = record.installation.clone();
     entries.into_iter().filter_map(|entry| entry_write(&id, entry).transpose()).collect()
+}
+
+/// The phase, and what it says of the refund that we asked for.
+fn move_on(record: &mut InvoiceRecord, seen: &Seen, phase: InvoicePhase) {
+    match record.refund.as_mut() {
+        Some(refund)
+            if refund.phase == RefundPhase::Requested
+                && seen.is_read
+                && seen.ours == OurRefund::NotDone
+                && shows_no_refund_under_way(phase) =>
+        {
+            // Vercel could not give it back: the next refund may be asked for.
+            tracing::error!(invoice.id = %record.external_id, "a refund was not carried out");
+            refund.phase = RefundPhase::Rejected;
+        }
+        Some(refund) if refund.phase == RefundPhase::Requesting && phase == InvoicePhase::RefundRequested => {
+            refund.phase = RefundPhase::Requested;
+        }
+        _ => {}
+    }
+    record.phase = phase;
+}
+
+/// The refunds that are to be booked now, each once, although most are heard of twice: ours by reading the invoice and by
+/// its webhook, in either order; somebody else's by its webhook alone.
+fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
+    let mut booked = Vec::new();
+    let mut ours = record.refund_under_way().map(|refund| refund.total);
+    if let Some(amount) = ours.filter(|_| seen.ours == OurRefund::Done) {
+        booked.push(amount);
+        record.untold_refunds.push(amount);
+        let extra = record.untold_refunds.len().saturating_sub(UNTOLD_MAX);
+        record.untold_refunds.drain(..extra);
+        refunded(record);
+        ours = None;
+    }
+    let Some(told) = seen.told else { return booked };
+    let all = record.booked_refunds + booked.iter().copied().sum::<Money>();
+    let known = record.untold_refunds.iter().position(|untold| *untold == told);
+    // The amount of a webhook may be that of all refunds, too.
+    let known = known.or_else(|| record.untold_refunds.len().checked_sub(1).filter(|_| told == all));
+    if let Some(index) = known {
+        record.untold_refunds.remove(index);
+    } else if record.is_booked_by_an_earlier_release(told) {
+        tracing::info!(invoice.id = %record.external_id, refund.amount = %told, "a refund that is booked already");
+    } else if let Some(amount) = ours.filter(|ours| told == *ours || told == all + *ours) {
+        booked.push(amount);
+        refunded(record);
+    } else {
+        tracing::warn!(invoice.id = %record.external_id, refund.amount = %told, "Vercel refunded what nobody here asked for");
+        booked.push(told);
+    }
+    booked
+}
+
+fn refunded(record: &mut InvoiceRecord) {
+    if let Some(refund) = &mut record.refund {
+        refund.phase = RefundPhase::Refunded;
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::state::{LineSet, RefundRecord, SignedMoney};
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3_600).unwrap()
+    }
+
+    fn money(text: &str) -> Money {
+        text.parse().unwrap()
+    }
+
+    /// A paid invoice over 20.00.
+    pub(crate) fn record() -> InvoiceRecord {
+        InvoiceRecord {
+            installation: "icfg_1".parse().unwrap(),
+            number: 1,
+            external_id: "icfg_1.i1".parse().unwrap(),
+            vercel_id: None,
+            phase: InvoicePhase::Paid,
+            period_start: at(0),
+            period_end: at(1),
+            invoice_date: at(0),
+            total: money("20.00"),
+            carried_in: SignedMoney::ZERO,
+            is_final: false,
+            is_test: false,
+            lines: LineSet::default(),
+            booked_issued: true,
+            booked_paid: true,
+            booked_refunds: Money::ZERO,
+            refund: None,
+            refunded_at: None,
+            untold_refunds: Vec::new(),
+            above: None,
+            abandoned: None,
+            refused: None,
+            created_at: at(0),
+        }
+    }
+
+    /// What is done to a record, in a table.
+    enum Step {
+        /// We ask for a refund of this.
+        Ask(&'static str),
+        /// The invoice is read, and says this of our refund.
+        Read(OurRefund),
+        /// A webhook tells of a refund of this; the invoice that is read for it says this of ours.
+        Told(&'static str, OurRefund),
+        /// So does the webhook alone: the invoice cannot be read.
+        OnlyTold(&'static str),
+    }
+
+    fn played(steps: &[Step]) -> (String, Vec<String>) {
+        let mut it = record();
+        for (hour, step) in (10..).zip(steps) {
+            let read = |ours| Seen {
+                ours,
+                refunded_at: Some(at(hour)),
+                is_read: true,
+                ..Seen::of_phase(Some(InvoicePhase::Refunded))
+            };
+            let seen = match step {
+                Step::Ask(total) => {
+                    it.refund = Some(RefundRecord {
+                        total: money(total),
+                        reason: "outage".to_owned(),
+                        phase: RefundPhase::Requested,
+                        refunded_before: it.booked_refunds,
+                        asked_at: at(hour),
+                    });
+                    continue;
+                }
+                Step::Read(ours) => read(*ours),
+                Step::Told(amount, ours) => Seen { told: Some(money(amount)), ..read(*ours) },
+                Step::OnlyTold(amount) => {
+                    Seen { told: Some(money(amount)), ..Seen::of_phase(Some(InvoicePhase::Refunded)) }
+                }
+            };
+            book(&mut it, seen, at(hour)).unwrap();
+        }
+        (it.booked_refunds.to_string(), it.untold_refunds.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_refund_is_booked_once_whoever_tells_of_it_first() {
+        use OurRefund::{Done, NotDone, Unclear};
+        use Step::{Ask, OnlyTold, Read, Told};
+        let nothing: [&str; 0] = [];
+        for (what, steps, booked, untold) in [
+            ("read, then told", vec![Ask("5.00"), Read(Done), Told("5.00", NotDone)], "5.00", &nothing[..]),
+            ("read", vec![Ask("5.00"), Read(Done)], "5.00", &["5.00"]),
+            ("told", vec![Ask("5.00"), Told("5.00", Done)], "5.00", &nothing),
+            ("told, before it can be read", vec![Ask("5.00"), Told("5.00", NotDone), Read(NotDone)], "5.00", &nothing),
+            ("told, and unclear", vec![Ask("5.00"), Read(Unclear), Told("5.00", Unclear)], "5.00", &nothing),
+            ("only told", vec![Ask("5.00"), OnlyTold("5.00")], "5.00", &nothing),
+            ("nobody asked", vec![Told("5.00", NotDone)], "5.00", &nothing),
+            ("read, and nobody asked", vec![Read(NotDone)], "0.00", &nothing),
+            ("theirs, beside ours", vec![Ask("5.00"), Told("3.00", Unclear), Told("5.00", Unclear)], "8.00", &nothing),
+            (
+                "theirs of the same amount",
+                vec![Ask("5.00"), Told("5.00", Done), Told("5.00", NotDone)],
+                "10.00",
+                &nothing,
+            ),
+            (
+                "two, and both told late",
+                vec![Ask("5.00"), Read(Done), Ask("3.00"), Read(Done), Told("3.00", NotDone), Told("5.00", NotDone)],
+                "8.00",
+                &nothing,
+            ),
+            (
+                "two, told as the sum of all",
+                vec![Ask("5.00"), Told("5.00", Done), Ask("3.00"), Told("8.00", Done)],
+                "8.00",
+                &nothing,
+            ),
+            ("more than there is", vec![Told("23.80", NotDone)], "20.00", &nothing),
+        ] {
+            let (total, left) = played(&steps);
+            assert_eq!(
+                (total.as_str(), left.as_slice()),
+                (booked, untold.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()),
+                "{what}"
+            );
+        }
+    }
+
+    /// It booked by reading, and did not note that the webhook had yet to come.
+    #[test]
+    fn what_an_earlier_release_booked_is_not_booked_again_by_its_webhook() {
+        let refund = RefundRecord {
+            total: money("5.00"),
+            reason: "outage".to_owned(),
+            phase: RefundPhase::Refunded,
+            refunded_before: Money::ZERO,
+            asked_at: at(5),
+        };
+        let mut it = InvoiceRecord { booked_refunds: money("5.00"), refund: Some(refund), ..record() };
+        let seen = Seen {
+            told: Some(money("5.00")),
+            refunded_at: Some(at(6)),
+            is_read: true,
+            ..Seen::of_phase(Some(InvoicePhase::Refunded))
+        };
+        book(&mut it, seen, at(7)).unwrap();
+        assert_eq!(it.booked_refunds, money("5.00"));
+        // From now on it is known when the last was.
+        book(&mut it, seen, at(8)).unwrap();
+        assert_eq!(it.booked_refunds, money("10.00"));
+    }
 }

@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tradepost_marketplace::ids::ResourceId;
+use tradepost_marketplace::wire::Period;
 use tradepost_store::Write;
 
 use super::entry_write;
 use crate::edge::ApiError;
 use crate::provider::Provider;
 use crate::slice::{Slice, metered};
-use crate::state::{CarriedAmount, Installation, MeterTotal, keys};
+use crate::state::{CarriedAmount, Installation, Life, MeterTotal, Unbilled, keys};
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::metering::{Aggregate, TotalKey};
-use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource};
+use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Carried};
 
 /// How many pages the totals of one resource in one closed period may have.
 const PAGES_MAX: usize = 2;
@@ -34,6 +35,10 @@ pub(crate) async fn adjust(
     for (number, (period_start, resource)) in late.into_iter().enumerate() {
         let period = installation.closed_periods.iter().find(|period| period.start == period_start).copied();
         let period = period.ok_or_else(|| ApiError::internal("a late reading's period is not known"))?;
+        if installation.unbilled.iter().any(|it| it.resource == resource && it.period == period) {
+            // Nothing of it is billed yet; if it comes to that, all of it is.
+            continue;
+        }
         let before = archived(provider, slice, &resource, period_start).await?;
         let mut after = before.clone();
         for (key, aggregate) in touched.iter().filter(|(key, _)| key.closed && key.period_start == period_start) {
@@ -45,13 +50,7 @@ pub(crate) async fn adjust(
         let carried = pricing::late_usage(&price(&before)?, &price(&after)?, period).map_err(ApiError::internal)?;
         for amount in carried {
             let cause = format!("{}.u{batch}.{number}", installation.id);
-            let entry = Entry::carried(&cause, provider.clock.now(), amount.amount, &amount.name);
-            writes.extend(entry_write(&installation.id, entry.map_err(ApiError::internal)?)?);
-            installation.carry(CarriedAmount {
-                amount: amount.amount.into(),
-                resource: amount.resource,
-                name: amount.name,
-            });
+            writes.extend(carry(provider, installation, &cause, amount)?);
         }
     }
     Ok(writes)
@@ -81,12 +80,65 @@ fn put(totals: &mut Vec<MeterTotal>, installation: &Installation, key: &TotalKey
     });
 }
 
+/// How much of it one close catches up with; the rest is for the next.
+const CATCH_UP_MAX: usize = 20;
+
+/// What resources that Vercel denied, and turns out to know, cost in periods that were closed without them: it goes on the
+/// next invoice. Returns the ledger's entries for it.
+pub(crate) async fn catch_up(
+    provider: &Provider,
+    slice: &Slice,
+    installation: &mut Installation,
+) -> Result<Vec<Write>, ApiError> {
+    let mut writes = Vec::new();
+    let mut left = Vec::new();
+    for (number, Unbilled { resource, period }) in std::mem::take(&mut installation.unbilled).into_iter().enumerate() {
+        let held = slice.resources.iter().find(|held| held.id == resource);
+        match held {
+            Some(held) if number >= CATCH_UP_MAX || (!slice.bills(held) && held.life == Life::DENIED) => {
+                left.push(Unbilled { resource, period });
+            }
+            Some(held) if slice.bills(held) => {
+                let totals = archived(provider, slice, &resource, period.start).await?;
+                let bill = bill(provider, slice, &resource, period, &totals)?;
+                let cause = format!("{resource}.p{}", period.start.as_millisecond());
+                for amount in pricing::unbilled(&bill, period).map_err(ApiError::internal)? {
+                    writes.extend(carry(provider, installation, &cause, amount)?);
+                }
+            }
+            // Taken back: billed by nobody.
+            _ => {}
+        }
+    }
+    installation.unbilled = left;
+    Ok(writes)
+}
+
+/// Notes that this period is closed without the resources that Vercel denies.
+pub(crate) fn leave_out(slice: &Slice, installation: &mut Installation, period: Period) {
+    let denied = slice.resources.iter().filter(|held| held.life == Life::DENIED && !slice.bills(held));
+    installation.unbilled.extend(denied.map(|held| Unbilled { resource: held.id.clone(), period }));
+}
+
+/// Puts an amount on the next invoice. The write is the ledger's.
+fn carry(
+    provider: &Provider,
+    installation: &mut Installation,
+    cause: &str,
+    carried: Carried,
+) -> Result<Option<Write>, ApiError> {
+    let Carried { amount, resource, name } = carried;
+    let entry = Entry::carried(cause, provider.clock.now(), amount, &name).map_err(ApiError::internal)?;
+    installation.carry(CarriedAmount { amount: amount.into(), resource, name });
+    entry_write(&installation.id, entry)
+}
+
 /// The bill of one resource in a closed period.
 fn bill(
     provider: &Provider,
     slice: &Slice,
     resource: &ResourceId,
-    period: tradepost_marketplace::wire::Period,
+    period: Period,
     totals: &[MeterTotal],
 ) -> Result<Bill, ApiError> {
     let found = slice.resources.iter().find(|held| held.id == *resource);

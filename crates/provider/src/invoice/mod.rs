@@ -3,8 +3,10 @@
 pub(crate) mod book;
 pub(crate) mod late;
 pub(crate) mod lines;
+pub(crate) mod seen;
 
-pub(crate) use book::{Seen, book};
+pub(crate) use book::book;
+pub(crate) use seen::{OurRefund, Seen};
 
 use serde::{Deserialize, Serialize};
 use tradepost_marketplace::ids::{InstallationId, InvoiceId};
@@ -28,6 +30,9 @@ pub struct Hint {
     pub refunded: Option<Money>,
     /// Vercel's id of the invoice.
     pub vercel_id: InvoiceId,
+    /// The digest of the event's id: of refunds each event counts, also two over the same amount.
+    #[serde(default)]
+    pub event: Option<String>,
 }
 
 /// An invoice by our id; one of another installation is not found.

@@ -3,8 +3,8 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use tradepost_marketplace::partner;
-use tradepost_marketplace::wire::Secret;
-use tradepost_pricing::catalog::{Catalog, Plan};
+use tradepost_marketplace::wire::{BillingPlan, Secret};
+use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::period::{CLOCKS_APART, Segment};
 use tradepost_store::{Stored, Write};
 
@@ -12,7 +12,7 @@ use crate::answer::Answer;
 use crate::command::{Change, Reply};
 use crate::credentials::seal_credentials;
 use crate::edge::ApiError;
-use crate::effects::{News, What};
+use crate::effects::{News, What, When};
 use crate::provider::Provider;
 use crate::provisioner::{Done, Kind};
 use crate::state::{Credentials, Installation, Intent, Life, Operation, Origin, Resource, Rotation, segments};
@@ -21,16 +21,22 @@ use crate::state::{Credentials, Installation, Intent, Life, Operation, Origin, R
 pub const GRACE_SECONDS: u64 = 24 * 3600;
 
 /// The resource as Vercel reads it (spec B.6), without secrets. A plan that begins as soon as clocks may be apart has
-/// begun by another process's: Vercel reads at once what it is told of, and would not read again.
+/// begun by another process's: Vercel reads at once what it is told of, and would not read again. One that begins later
+/// is shown with the day on which it does (`effectiveDate`).
 pub fn resource_body(catalog: &Catalog, resource: &Resource, now: Timestamp) -> Result<partner::Resource, ApiError> {
-    let plan = resource.plan_at(now.saturating_add(CLOCKS_APART)?).and_then(|id| catalog.plan(id));
+    let soon = now.saturating_add(CLOCKS_APART)?;
+    let (id, effective_date) = match segments::pending(resource, soon) {
+        Some(segment) => (Some(&segment.plan), Some(segment.start)),
+        None => (resource.plan_at(soon), None),
+    };
+    let plan = id.and_then(|id| catalog.plan(id));
     Ok(partner::Resource {
         id: resource.id.clone(),
         product_id: resource.product_as_sent.clone(),
         name: resource.name.clone(),
         metadata: serde_json::from_str(&resource.metadata).map_err(ApiError::internal)?,
         status: resource.status.clone(),
-        billing_plan: plan.map(Plan::to_billing_plan),
+        billing_plan: plan.map(|plan| BillingPlan { effective_date, ..plan.to_billing_plan() }),
         notification: resource.notification.clone(),
         protocol_settings: None,
         secrets: None,
@@ -91,7 +97,7 @@ pub(super) async fn done(
             // A product may make new secrets with a new plan: they go the way of a rotation's.
             if let Some(secrets) = done.secrets.as_deref().filter(|secrets| !secrets.is_empty()) {
                 writes.push(seal_credentials(provider, &resource, secrets, None, false).await?.0);
-                owed.push(What::PutSecrets { resource: resource.id.clone() });
+                owed.push(What::PutSecrets { resource: resource.id.clone(), when: When::asked_by(intent.origin) });
             }
             let is_partners = intent.origin == Origin::Partner;
             // The answer to Vercel may be lost, and nobody repeats: then this tells it.
@@ -107,7 +113,7 @@ pub(super) async fn done(
             let version = Some(operation.secrets_version);
             let (write, revision) = seal_credentials(provider, &resource, secrets(done)?, version, false).await?;
             writes.extend([write, rotation(&resource, operation, revision, now)?]);
-            owed.push(What::PutSecrets { resource: resource.id.clone() });
+            owed.push(What::PutSecrets { resource: resource.id.clone(), when: When::asked_by(intent.origin) });
             if intent.origin == Origin::Partner {
                 Reply::Accepted
             } else {
@@ -143,7 +149,7 @@ fn change(resource: &mut Resource, intent: &Intent, now: Timestamp) -> Option<Ti
         resource.metadata.clone_from(metadata);
     }
     let (plan, at) = (intent.plan.as_ref()?, plan_change_at(resource, intent, now)?);
-    segments::change_plan(resource, plan, at);
+    segments::change_plan(resource, plan, at, now);
     Some(at)
 }
 

@@ -12,6 +12,10 @@ pub enum Reason {
     NotKnownToVercel,
     /// Vercel says that it does not know the resource, and lists it.
     Contradicted,
+    /// Vercel answered 410 to this call.
+    AnsweredGone,
+    /// Vercel says that the installation is gone, and nobody has settled that.
+    InstallationGone,
     /// A command is in progress on the resource.
     CommandInProgress,
     /// What it was decided by has changed.
@@ -29,8 +33,12 @@ pub enum Reason {
         /// Vercel's, as it says it.
         theirs: String,
     },
+    /// Vercel's invoice is not the one that we submitted.
+    AnotherInvoice,
     /// Vercel told of a refund that cannot be read yet.
     RefundNotVisibleYet,
+    /// Vercel refunded something, and it cannot be told whether it is what we asked for.
+    RefundUnclear,
     /// The lines of an invoice do not add up to its total.
     LinesDifferFromTotal,
     /// Vercel has finalized the installation.
@@ -55,12 +63,16 @@ impl Reason {
         let plain = [
             Self::NotKnownToVercel,
             Self::Contradicted,
+            Self::AnsweredGone,
+            Self::InstallationGone,
             Self::CommandInProgress,
             Self::Moved,
             Self::NoTimeLeft,
             Self::NoSuchInvoice,
             Self::NoVercelId,
+            Self::AnotherInvoice,
             Self::RefundNotVisibleYet,
+            Self::RefundUnclear,
             Self::LinesDifferFromTotal,
             Self::InstallationFinalized,
             Self::Duplicate,
@@ -76,6 +88,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::NotKnownToVercel => "not_known_to_vercel",
             Self::Contradicted => "contradicted",
+            Self::AnsweredGone => "answered_gone",
+            Self::InstallationGone => "installation_gone",
             Self::CommandInProgress => "a command is in progress",
             Self::Moved => "the resource moved",
             Self::NoTimeLeft => "deadline",
@@ -84,7 +98,9 @@ impl fmt::Display for Reason {
             Self::TotalDiffers { ours, theirs } => {
                 return write!(f, "total_differs: ours {ours}, Vercel's {theirs}");
             }
+            Self::AnotherInvoice => "another_invoice",
             Self::RefundNotVisibleYet => "refund_not_visible_yet",
+            Self::RefundUnclear => "refund_unclear",
             Self::LinesDifferFromTotal => "lines_differ_from_total",
             Self::InstallationFinalized => "installation_finalized",
             Self::Duplicate => "duplicate",

@@ -10,7 +10,7 @@ use super::{FINAL_FOR, Slice};
 use crate::commit::committed;
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{Life, MeterTotal, keys};
+use crate::state::{Life, MeterTotal, keys, segments};
 use tradepost_pricing::metering::READING_AGE_MAX;
 
 /// How many totals one transaction moves: two writes each, 100 in all.
@@ -35,7 +35,7 @@ pub(crate) async fn archive(provider: &Provider, slice: &Slice) -> Result<bool, 
             return Ok(true);
         }
     }
-    let forgotten = forget(provider, slice).await?;
+    let forgotten = forget(provider, slice).await? || fold(provider, slice).await?;
     Ok(!closed.is_empty() || forgotten)
 }
 
@@ -71,4 +71,24 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     installation.resources_kept = installation.resources_kept.saturating_sub(count);
     writes.push(Write::replace(&installation, slice.installation.version)?);
     committed(provider, writes).await.map(|_| true)
+}
+
+/// The plans that a resource had before anything that may still be billed go out of the slice.
+async fn fold(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
+    let now = provider.clock.now();
+    let installation = &slice.installation;
+    // A late reading is the difference it makes to the bill of its whole period, which may have begun long before it.
+    let takes_readings = |period: &&Period| now.duration_since(period.end) <= READING_AGE_MAX;
+    let billed_from = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);
+    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(billed_from.unwrap_or(installation.period_start));
+    let mut writes = Vec::new();
+    for resource in &slice.resources {
+        let mut folded = resource.item.clone();
+        if writes.len() < MOVES_MAX && segments::fold(&mut folded, oldest) {
+            writes.push(Write::replace(&folded, resource.version)?);
+        }
+    }
+    let is_any = !writes.is_empty();
+    committed(provider, writes).await?;
+    Ok(is_any)
 }

@@ -14,7 +14,7 @@ use tradepost_store::{Record, Stored};
 
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{Installation, MeterTotal, PushFailed, Resource, keys};
+use crate::state::{Installation, Life, MeterTotal, PushFailed, Resource, keys};
 use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::metering::MeteredResource;
 use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Metered, PricingError};
@@ -52,28 +52,31 @@ pub(crate) async fn read(provider: &Provider, id: &InstallationId) -> Result<Opt
 }
 
 impl Slice {
-    /// The resources that count: not those that were never made, or taken back.
-    fn counted(&self) -> impl Iterator<Item = &Stored<Resource>> {
-        self.resources.iter().filter(|resource| resource.life.is_billed())
+    /// Whether a resource is billed: not one that was never made, or taken back, or is denied. Once the customer leaves,
+    /// nobody asks Vercel any more, and what was used is billed.
+    pub(crate) fn bills(&self, resource: &Resource) -> bool {
+        resource.life.is_billed() || (resource.life == Life::DENIED && !self.installation.is_active())
     }
 
-    /// What is billed in a period, for pricing: resources, and the installation's own plan.
+    /// What is billed in a period, for pricing.
     pub(crate) fn billed(&self) -> Vec<BilledResource> {
-        self.counted()
+        let counted = self.resources.iter().filter(|resource| self.bills(resource));
+        counted
             .map(|resource| BilledResource { id: Some(resource.id.clone()), segments: resource.segments.clone() })
             .collect()
     }
 
-    /// The void resources: we undid their creates because Vercel does not know them. Nothing of them counts.
-    pub(crate) fn void(&self) -> BTreeSet<&ResourceId> {
-        self.resources.iter().filter(|resource| resource.life.is_void()).map(|resource| &resource.id).collect()
+    /// The resources that are not billed: Vercel does not know them, or says so. Whatever was metered of them counts for
+    /// nothing, or not yet.
+    pub(crate) fn unbilled(&self) -> BTreeSet<&ResourceId> {
+        self.resources.iter().filter(|resource| !self.bills(resource)).map(|resource| &resource.id).collect()
     }
 
     /// The totals of one period, for pricing.
     pub(crate) fn totals_of(&self, period: Period) -> Vec<Metered<'_>> {
-        let void = self.void();
+        let unbilled = self.unbilled();
         let is_own =
-            |total: &&Stored<MeterTotal>| total.period_start == period.start && !void.contains(&total.resource);
+            |total: &&Stored<MeterTotal>| total.period_start == period.start && !unbilled.contains(&total.resource);
         let own = self.totals.iter().filter(is_own);
         own.map(|total| metered(&total.item)).collect()
     }
@@ -97,7 +100,9 @@ impl Slice {
 
     /// The resources that can be metered, by id.
     pub(crate) fn metered<'a>(&'a self, catalog: &'a Catalog) -> BTreeMap<ResourceId, MeteredResource<'a>> {
-        self.counted()
+        self.resources
+            .iter()
+            .filter(|resource| resource.life.is_metered())
             .filter_map(|resource| {
                 let meters = &catalog.product(resource.product.as_str())?.meters;
                 Some((resource.id.clone(), MeteredResource { meters, segments: &resource.segments }))

@@ -306,8 +306,17 @@ pub struct InvoiceRecord {
     pub booked_paid: bool,
     /// What the ledger has refunded.
     pub booked_refunds: Money,
-    /// The latest refund.
+    /// The latest refund that we asked for.
     pub refund: Option<RefundRecord>,
+    /// When Vercel last refunded, by its own clock, as it was last read.
+    #[serde(default)]
+    pub refunded_at: Option<Timestamp>,
+    /// Refunds that are booked and whose webhook has yet to come: it must not book them again.
+    #[serde(default)]
+    pub untold_refunds: Vec<Money>,
+    /// By how much Vercel's total is above ours.
+    #[serde(default)]
+    pub above: Option<Money>,
     /// Why it was given up, while the ledger has it written off.
     #[serde(default)]
     pub abandoned: Option<String>,
@@ -319,6 +328,24 @@ pub struct InvoiceRecord {
 }
 
 impl InvoiceRecord {
+    /// Whether nothing more will come of it: it is paid, given back or given up, and no refund is under way.
+    pub fn is_settled(&self) -> bool {
+        use InvoicePhase::{Abandoned, Paid, Refunded};
+        (self.is_test || matches!(self.phase, Paid | Refunded | Abandoned)) && self.refund_under_way().is_none()
+    }
+
+    /// The refund that we asked for and that is not over.
+    pub fn refund_under_way(&self) -> Option<&RefundRecord> {
+        let is_under_way = |it: &&RefundRecord| matches!(it.phase, RefundPhase::Requesting | RefundPhase::Requested);
+        self.refund.as_ref().filter(is_under_way)
+    }
+
+    /// Whether a refund of this amount was booked by a release that did not note whose webhook had yet to come.
+    pub fn is_booked_by_an_earlier_release(&self, amount: Money) -> bool {
+        let booked = self.refund.as_ref().filter(|refund| refund.phase == RefundPhase::Refunded);
+        self.refunded_at.is_none() && booked.is_some_and(|refund| refund.total == amount)
+    }
+
     /// Its key.
     pub fn key_of(installation: &InstallationId, number: u32) -> Key {
         keys::within(installation, format!("{}{number:08}", keys::INVOICES))

@@ -53,6 +53,15 @@ pub struct CarriedAmount {
 /// The most amounts carried; beyond it equal ones are put together, and at last all.
 pub const CARRIED_MAX: usize = 100;
 
+/// A resource of which nothing was billed in a closed period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbilled {
+    /// Which.
+    pub resource: ResourceId,
+    /// When.
+    pub period: Period,
+}
+
 /// One customer team's install of the integration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Installation {
@@ -97,8 +106,15 @@ pub struct Installation {
     pub carried: Vec<CarriedAmount>,
     /// When the customer uninstalled.
     pub uninstalled_at: Option<Timestamp>,
+    /// What was left out of closes because Vercel denied it: if it turns out to be known, the next close bills it.
+    #[serde(default)]
+    pub unbilled: Vec<Unbilled>,
     /// How many resources are not deleted.
     pub resources_live: u32,
+    /// Since when Vercel says that it is gone (410), although its customer never uninstalled. Its pushes stop and what is
+    /// owed to Vercel is held, until Vercel calls about it or a partner system settles it; usage and closes go on.
+    #[serde(default)]
+    pub gone_since: Option<Timestamp>,
 }
 
 impl Installation {

@@ -14,8 +14,8 @@ pub enum Life {
     Reserved,
     /// It exists and is billed.
     Live {
-        /// Whether Vercel was seen to know it: the answer to its create may have been lost.
-        is_known: bool,
+        /// Whether Vercel knows it: the answer to its create may have been lost.
+        known: Known,
     },
     /// Undone, because Vercel does not know it: it is not billed. The provisioner still has it.
     TakenBack {
@@ -31,9 +31,24 @@ pub enum Life {
     },
 }
 
+/// Whether Vercel knows a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It was seen to.
+    Yes,
+    /// Nobody has seen it yet.
+    NotSeen,
+    /// Vercel says that it does not, and that is not settled: nothing of it is billed, and nothing of it is destroyed.
+    Denied,
+}
+
 impl Life {
     /// Made, and seen by nobody yet.
-    pub const MADE: Self = Self::Live { is_known: false };
+    pub const MADE: Self = Self::Live { known: Known::NotSeen };
+    /// Made, and known to Vercel.
+    pub const KNOWN: Self = Self::Live { known: Known::Yes };
+    /// Made, and denied by Vercel.
+    pub const DENIED: Self = Self::Live { known: Known::Denied };
 
     /// Whether it can be changed.
     pub const fn is_live(self) -> bool {
@@ -55,9 +70,19 @@ impl Life {
         matches!(self, Self::TakenBack { .. } | Self::Deleted { is_void: true, .. })
     }
 
-    /// Whether it is, or was, there to be billed.
+    /// Whether it is billed, for as long as it is, or was, there.
     pub const fn is_billed(self) -> bool {
+        matches!(self, Self::KNOWN | Self::MADE | Self::Deleted { is_void: false, .. })
+    }
+
+    /// Whether readings of it are taken. They are, also while Vercel denies it: they show that somebody uses it.
+    pub const fn is_metered(self) -> bool {
         matches!(self, Self::Live { .. } | Self::Deleted { is_void: false, .. })
+    }
+
+    /// Whether it is not settled yet if Vercel knows it.
+    pub const fn is_in_question(self) -> bool {
+        matches!(self, Self::MADE | Self::DENIED)
     }
 
     /// When it ended, if it has.
@@ -72,7 +97,7 @@ impl Life {
     #[must_use]
     pub const fn known(self) -> Self {
         match self {
-            Self::Live { .. } => Self::Live { is_known: true },
+            Self::Live { .. } => Self::KNOWN,
             other => other,
         }
     }
@@ -91,6 +116,8 @@ struct Parts {
     deleted_at: Option<Timestamp>,
     #[serde(default)]
     unconfirmed: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    denied: bool,
     #[serde(default)]
     void: bool,
 }
@@ -110,8 +137,8 @@ impl From<Life> for Parts {
             Life::Live { .. } | Life::TakenBack { .. } => State::Live,
             Life::Deleted { .. } => State::Deleted,
         };
-        let unconfirmed = matches!(life, Life::Reserved | Life::Live { is_known: false });
-        Self { state, deleted_at: life.ended_at(), unconfirmed, void: life.is_void() }
+        let unconfirmed = matches!(life, Life::Reserved | Life::MADE | Life::DENIED);
+        Self { state, deleted_at: life.ended_at(), unconfirmed, denied: life == Life::DENIED, void: life.is_void() }
     }
 }
 
@@ -123,7 +150,9 @@ impl TryFrom<Parts> for Life {
         Ok(match (parts.state, parts.void) {
             (State::Reserved, false) => Self::Reserved,
             (State::Reserved, true) => return Err("a resource that was never made is void"),
-            (State::Live, false) => Self::Live { is_known: !parts.unconfirmed },
+            (State::Live, false) if parts.denied => Self::DENIED,
+            (State::Live, false) if parts.unconfirmed => Self::MADE,
+            (State::Live, false) => Self::KNOWN,
             (State::Live, true) => Self::TakenBack { ended_at: ended_at? },
             (State::Deleted, is_void) => Self::Deleted { ended_at: ended_at?, is_void },
         })
@@ -146,8 +175,8 @@ mod tests {
         let ended_at = AT.parse().unwrap();
         let table = [
             (Life::Reserved, stored("reserved", None, true, false)),
-            (Life::Live { is_known: false }, stored("live", None, true, false)),
-            (Life::Live { is_known: true }, stored("live", None, false, false)),
+            (Life::MADE, stored("live", None, true, false)),
+            (Life::KNOWN, stored("live", None, false, false)),
             (Life::TakenBack { ended_at }, stored("live", Some(AT), false, true)),
             (Life::Deleted { ended_at, is_void: false }, stored("deleted", Some(AT), false, false)),
             (Life::Deleted { ended_at, is_void: true }, stored("deleted", Some(AT), false, true)),
@@ -158,7 +187,37 @@ mod tests {
         }
         // Before a resource's doubts were written down.
         let old = json!({ "state": "live", "deleted_at": null });
-        assert_eq!(serde_json::from_value::<Life>(old).unwrap(), Life::Live { is_known: true });
+        assert_eq!(serde_json::from_value::<Life>(old).unwrap(), Life::KNOWN);
+    }
+
+    /// To an earlier release it is one that nobody has seen.
+    #[test]
+    fn what_vercel_denies_says_so_beside_them() {
+        let mut text = stored("live", None, true, false);
+        text["denied"] = json!(true);
+        assert_eq!(serde_json::to_value(Life::DENIED).unwrap(), text);
+        assert_eq!(serde_json::from_value::<Life>(text).unwrap(), Life::DENIED);
+    }
+
+    #[test]
+    fn what_is_denied_is_metered_and_not_billed() {
+        for (life, billed, metered, in_question) in [
+            (Life::Reserved, false, false, false),
+            (Life::MADE, true, true, true),
+            (Life::DENIED, false, true, true),
+            (Life::KNOWN, true, true, false),
+            (Life::TakenBack { ended_at: Timestamp::UNIX_EPOCH }, false, false, false),
+            (Life::KNOWN.deleted(Timestamp::UNIX_EPOCH), true, true, false),
+            // The customer deleted it: so it was known.
+            (Life::DENIED.deleted(Timestamp::UNIX_EPOCH), true, true, false),
+        ] {
+            assert_eq!(
+                (life.is_billed(), life.is_metered(), life.is_in_question()),
+                (billed, metered, in_question),
+                "{life:?}"
+            );
+        }
+        assert_eq!(Life::DENIED.known(), Life::KNOWN);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use billing::{
     InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord, Refused,
 };
 pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
-pub use installation::{CarriedAmount, Installation, InstallationStatus};
+pub use installation::{CarriedAmount, Installation, InstallationStatus, Unbilled};
 pub use life::Life;
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, Rotation};
 pub use session::{HandOver, Session, WebhookSeen};

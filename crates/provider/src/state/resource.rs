@@ -14,6 +14,7 @@ use tradepost_store::{Due, Key, Record};
 
 use super::keys;
 use super::life::Life;
+use super::segments::PlanChanges;
 use tradepost_pricing::period::Segment;
 
 /// The `due` partition of operations whose caller never came back.
@@ -111,6 +112,9 @@ pub struct Resource {
     pub operation: Option<Operation>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How often its plan was changed lately.
+    #[serde(default)]
+    pub plan_changes: Option<PlanChanges>,
 }
 
 impl Resource {

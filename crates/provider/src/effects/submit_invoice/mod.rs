@@ -5,8 +5,9 @@
 //! which carries our id, settles it, or a partner system does (`invoice.settle`). After a day it is an `error`.
 //! What Vercel refuses is another matter: [`refused`].
 //!
-//! A final invoice has 24 h from the uninstall: while Vercel is down it is tried every ten minutes. Should Vercel have
-//! finalized the installation meanwhile, it is a dead letter and an `error` that says what was lost.
+//! After an uninstall what is still to be invoiced, the final invoice and those of earlier periods before it, has 24 h:
+//! while Vercel is down it is tried every ten minutes. Should Vercel have finalized the installation meanwhile, it is a
+//! dead letter and an `error` that says what was lost.
 
 use jiff::SignedDuration;
 use tradepost_marketplace::client::ClientError;
@@ -28,10 +29,10 @@ use crate::state::{Installation, InvoicePhase, InvoiceRecord};
 
 /// How often an unknown invoice is looked at.
 const UNKNOWN_WAIT: SignedDuration = SignedDuration::from_hours(1);
-/// How often a final invoice is tried that does not get through.
-const FINAL_WAIT: SignedDuration = SignedDuration::from_mins(10);
+/// How often an invoice is tried that does not get through after an uninstall.
+const LEAVING_WAIT: SignedDuration = SignedDuration::from_mins(10);
 /// How long after the uninstall Vercel takes one.
-const FINAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+const LEAVING_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// After how long an unknown invoice is an error.
 const UNKNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
@@ -74,22 +75,24 @@ pub(super) async fn deliver(
         Err(ClientError::MaybeDuplicate(_)) => unknown(stored),
         // A first try of ours that is refused as a duplicate: an earlier life of this effect got through.
         Err(ClientError::Rejected(refusal)) if refusal.status == 409 => unknown(stored),
-        Err(error) if stored.is_final && is_too_late(provider, &installation, &token, &error).await? => {
-            tracing::error!(invoice.id = %stored.external_id, invoice.total = %stored.total, "a final invoice came too late");
+        Err(error) if is_too_late(provider, &installation, &token, &error).await? => {
+            tracing::error!(invoice.id = %stored.external_id, invoice.total = %stored.total, "an invoice came too late: the installation is gone");
             stored.item.phase = InvoicePhase::Rejected;
             let writes = vec![Write::replace(&stored.item, stored.version)?];
             Ok(Outcome::Dead { reason: Reason::InstallationFinalized, writes })
         }
-        Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403)) => {
+        Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403 | 410)) => {
             Ok(match Outcome::of(&error) {
                 // Its 24 h are running.
-                Outcome::Later { reason, .. } if stored.is_final => {
-                    Outcome::Later { reason, after: Some(FINAL_WAIT), writes: Vec::new() }
+                Outcome::Later { reason, .. } if installation.uninstalled_at.is_some() => {
+                    Outcome::Later { reason, after: Some(LEAVING_WAIT), writes: Vec::new() }
                 }
                 outcome => outcome,
             })
         }
-        Err(error) if matches!(error.status(), Some(400 | 422)) => refused::again(provider, stored, &error).await,
+        Err(error) if matches!(error.status(), Some(400 | 422)) => {
+            refused::again(provider, &installation, stored, &error).await
+        }
         Err(error) => {
             let reason = match &error {
                 ClientError::InvalidInvoice(errors) => Reason::Said(errors.join("; ")),
@@ -109,7 +112,7 @@ async fn is_too_late(
     error: &ClientError,
 ) -> Result<bool, ApiError> {
     let now = provider.clock.now();
-    let is_over = installation.uninstalled_at.is_some_and(|at| now.duration_since(at) >= FINAL_WITHIN);
+    let is_over = installation.uninstalled_at.is_some_and(|at| now.duration_since(at) >= LEAVING_WITHIN);
     let is_refused = matches!(error, ClientError::Gone) || matches!(error.status(), Some(401 | 403 | 404));
     Ok(is_over && is_refused && is_gone(provider, token).await?)
 }
@@ -118,8 +121,7 @@ async fn is_too_late(
 fn confirm(provider: &Provider, mut stored: Stored<InvoiceRecord>) -> Result<Outcome, ApiError> {
     use InvoicePhase::{Rejected, Submitting, Unknown};
     let early = matches!(stored.phase, Submitting | Unknown | Rejected);
-    let phase = early.then_some(InvoicePhase::Submitted);
-    let seen = Seen { phase, paid: stored.booked_paid, refunded: stored.booked_refunds, is_read: false };
+    let seen = Seen::of_phase(early.then_some(InvoicePhase::Submitted));
     let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))

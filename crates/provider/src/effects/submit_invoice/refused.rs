@@ -28,7 +28,7 @@ use crate::invoice::{CARRIED_NAME, entry_write, lines};
 use crate::outbox::{Class, Reason};
 use crate::provider::Provider;
 use crate::slice;
-use crate::state::{CarriedAmount, InvoicePhase, InvoiceRecord, Refused, Resource, SignedMoney, keys};
+use crate::state::{CarriedAmount, Installation, InvoicePhase, InvoiceRecord, Refused, Resource, SignedMoney, keys};
 use tradepost_pricing::catalog::PlanType;
 use tradepost_pricing::ledger::Entry;
 
@@ -48,6 +48,7 @@ pub(super) fn rejected(mut stored: Stored<InvoiceRecord>, reason: Reason) -> Res
 /// What is done after a refusal.
 pub(super) async fn again(
     provider: &Provider,
+    installation: &Installation,
     mut stored: Stored<InvoiceRecord>,
     error: &ClientError,
 ) -> Result<Outcome, ApiError> {
@@ -60,8 +61,8 @@ pub(super) async fn again(
         return rejected(stored, reason);
     }
     let id = stored.installation.clone();
-    // A final invoice has 24 h from the uninstall.
-    let patience = if stored.is_final { NEWS_WAIT } else { REFUSED_FOR };
+    // After an uninstall it has 24 h, and so has what waits behind it.
+    let patience = if installation.uninstalled_at.is_some() { NEWS_WAIT } else { REFUSED_FOR };
     let waits = refused.times < 2 || (age < patience && has_news(provider, &id, age).await?);
     let mut after = None;
     if refused.is_revised {

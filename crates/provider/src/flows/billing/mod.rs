@@ -88,6 +88,7 @@ async fn tick(State(provider): State<Provider>, request: Request) -> Result<Json
     note(Field::PushLagSeconds, late.max(0));
     // So that a tick that lost none says 0.
     count(Field::PushDaysLost, 0);
+    count(Field::Held, 0);
     Ok(Json(report))
 }
 

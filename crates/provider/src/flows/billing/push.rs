@@ -12,7 +12,7 @@ use crate::commit::committed;
 use crate::deadline::Deadline;
 use crate::edge::ApiError;
 use crate::edge::wide::{Field, count};
-use crate::installed::OpenToken;
+use crate::installed::{self, OpenToken};
 use crate::provider::Provider;
 use crate::slice::{self, FINAL_FOR, Slice, closed_totals};
 use crate::state::{Installation, MeterTotal, PushFailed};
@@ -43,7 +43,7 @@ pub(super) async fn one(
     // The instant before the Query: figures that are newer than it only make the next push.
     let now = provider.clock.now();
     let Some(slice) = slice::read(provider, id).await? else { return Ok(Pushed::Nothing) };
-    if slice.resources.is_empty() {
+    if slice.resources.is_empty() || slice.installation.gone_since.is_some() {
         return Ok(Pushed::Nothing);
     }
     let Finals { mut owed, lost } = Finals::of(&slice, since, now);
@@ -61,6 +61,12 @@ pub(super) async fn one(
         }
         return Ok(Pushed::Accepted);
     };
+    if matches!(error, PushError::Vercel(ClientError::Gone))
+        && let Some(held) = installed::gone(&slice.installation, now)?
+    {
+        committed(provider, vec![held]).await?;
+        return Ok(Pushed::Nothing);
+    }
     tracing::warn!(installation.id = %id, error.cause = %error, "a push failed");
     let earlier = slice.push_failed.as_ref();
     // Whoever had no failure before was pushed by the shard's last run, or was not there yet.
@@ -184,9 +190,9 @@ impl Push<'_> {
         let is_closed = period.start < installation.period_start;
         let bill = if is_closed {
             let moved = closed_totals(self.provider, &installation.id, period.start).await?;
-            // What was taken back is billed by nobody, whatever was reported of it.
-            let void = self.slice.void();
-            let counts = |total: &&MeterTotal| !void.contains(&total.resource);
+            // What was taken back, or is denied, is not billed, whatever was reported of it.
+            let unbilled = self.slice.unbilled();
+            let counts = |total: &&MeterTotal| !unbilled.contains(&total.resource);
             let mut totals: Vec<_> = moved.iter().filter(counts).map(slice::metered).collect();
             let is_moved = |it: &Metered<'_>| {
                 moved.iter().any(|other| {

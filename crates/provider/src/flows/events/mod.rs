@@ -28,7 +28,9 @@ use crate::installed;
 use crate::layer;
 use crate::provider::Provider;
 use crate::signing::Scope;
-use crate::state::segments::{change_plan, must_be_live, of_installations, offers, plan_starts, unknown_plan};
+use crate::state::segments::{
+    change_plan, must_be_few, must_be_live, of_installations, offers, plan_starts, unknown_plan,
+};
 use crate::state::{Installation, Resource};
 
 /// When to come back to a resource that has a command in progress, in seconds.
@@ -161,6 +163,7 @@ fn apply(
     }
     let at = plan_starts(catalog, installation, resource.plan_at(now), plan, now)?;
     let at = at.max(installation.billed_until());
-    change_plan(resource, plan, at);
+    must_be_few(resource, now)?;
+    change_plan(resource, plan, at, now);
     Ok(What::plan_begins(resource, at, now))
 }

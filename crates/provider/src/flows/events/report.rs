@@ -16,7 +16,7 @@ use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Problem};
 use crate::edge::said;
 use crate::edge::wide::{Field, note};
-use crate::effects::{News, What};
+use crate::effects::{News, What, When};
 use crate::installed;
 use crate::provider::Provider;
 use crate::signing::Scope;
@@ -81,7 +81,7 @@ impl Command for Take<'_> {
         let mut owed = vec![What::ResourceUpdated { resource: resource.clone(), news: News::Change }];
         if let Some(secrets) = &report.secrets {
             writes.push(seal_credentials(provider, &stored, secrets, None, false).await?.0);
-            owed.push(What::PutSecrets { resource: resource.clone() });
+            owed.push(What::PutSecrets { resource: resource.clone(), when: When::Now });
         }
         Ok(Judged::Change(Change::accepted().writing(writes).owing(owed)))
     }

@@ -2,7 +2,7 @@
 //!
 //! Vercel does not call Delete Resource for each resource: everything is released here, through the outbox.
 //! The period ends at the request; the final invoice goes six hours later, inside Vercel's 24, then the
-//! installation is finalized. Unknown or gone already: 204.
+//! installation is finalized; at once, if nothing that costs anything was ever there. Unknown or gone already: 204.
 
 use async_trait::async_trait;
 use axum::extract::{Path, Request, State};
@@ -14,13 +14,13 @@ use tradepost_store::Stored;
 
 use crate::answer::Answer;
 use crate::caller::{self, Rule};
-use crate::command::{self, Call, Change, Command, Judged};
+use crate::command::{self, Call, Change, Command, Judged, Reply};
 use crate::edge::body;
 use crate::edge::error::{ApiError, Envelope};
 use crate::effects::What;
 use crate::provider::Provider;
 use crate::state::{Installation, InstallationStatus};
-use crate::uninstall::uninstall;
+use crate::uninstall::{is_settled, uninstall};
 
 pub(super) async fn handle(
     State(provider): State<Provider>,
@@ -50,9 +50,10 @@ impl Command for Delete<'_> {
         Ok(Judged::Change(match stored {
             None => Change::answered(Answer::empty(StatusCode::NO_CONTENT)),
             Some(stored) => {
-                let finalized = stored.status == InstallationStatus::Finalized;
+                let is_settled = stored.is_active() && is_settled(provider, &stored).await?;
+                let finalized = is_settled || stored.status == InstallationStatus::Finalized;
                 let answer = Answer::json(StatusCode::OK, &InstallationDeleted { finalized })?;
-                uninstall(&stored, provider.clock.now(), answer)?
+                uninstall(&stored, provider.clock.now(), is_settled, Reply::Ready(answer))?
             }
         }))
     }

@@ -9,6 +9,7 @@ use crate::caller::{self, Rule};
 use crate::edge::error::{ApiError, Envelope};
 use crate::installed;
 use crate::provider::Provider;
+use crate::state::segments::pending;
 use tradepost_pricing::catalog::{Plan, Product};
 
 fn list(product: &Product) -> Json<PlanList> {
@@ -47,5 +48,11 @@ pub(super) async fn of_resource(
     let call = caller::vercel(&provider, request, Some(&path), Rule::System, "plans").await?;
     let there = resource_there(&provider, &call, &resource).await?;
     let product = provider.catalog()?.product(there.product.as_str()).ok_or_else(|| ApiError::not_found("product"))?;
-    Ok(list(product))
+    let Json(mut list) = list(product);
+    // The one that is to begin later says when.
+    if let Some(pending) = pending(&there, provider.clock.now()) {
+        let shown = list.plans.iter_mut().find(|plan| plan.id == pending.plan);
+        shown.into_iter().for_each(|plan| plan.effective_date = Some(pending.start));
+    }
+    Ok(Json(list))
 }

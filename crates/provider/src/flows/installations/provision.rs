@@ -74,6 +74,7 @@ impl Create<'_> {
             fence: 0,
             operation: None,
             created_at: self.provider.clock.now(),
+            plan_changes: None,
         })
     }
 }

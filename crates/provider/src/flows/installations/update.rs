@@ -20,7 +20,7 @@ use crate::installed;
 use crate::operation::{self, Plan, Planned, Target};
 use crate::provider::Provider;
 use crate::provisioner::Kind;
-use crate::state::segments::{must_be_live, of_installations, offers, pending, plan_starts, unknown_plan};
+use crate::state::segments::{must_be_few, must_be_live, of_installations, offers, pending, plan_starts, unknown_plan};
 use crate::state::{Installation, Intent, Origin, Resource};
 
 /// B.3.
@@ -96,11 +96,14 @@ impl Plan for Update<'_> {
         let now = self.provider.clock.now();
         let wanted = self.request.billing_plan_id.as_ref();
         let current = resource.plan_at(now);
-        let change = wanted.filter(|plan| Some(*plan) != current || pending(resource, now));
+        let change = wanted.filter(|plan| Some(*plan) != current || pending(resource, now).is_some());
         let catalog = self.provider.catalog()?;
         let plan_from = match change {
             Some(plan) if !offers(catalog, resource, plan) => return Err(unknown_plan(plan)),
-            Some(plan) => Some(plan_starts(catalog, installation, current, plan, now)?),
+            Some(plan) => {
+                must_be_few(resource, now)?;
+                Some(plan_starts(catalog, installation, current, plan, now)?)
+            }
             None => None,
         };
         let intent = Intent {

@@ -128,7 +128,9 @@ async fn create(
         invoice_next: 1,
         carried: Vec::new(),
         uninstalled_at: None,
+        unbilled: Vec::new(),
         resources_live: 0,
+        gone_since: None,
     })
 }
 
@@ -142,6 +144,8 @@ async fn refresh(
     command: &UpsertInstallation,
 ) -> Result<(), ApiError> {
     installation.policies = policies(command);
+    // It calls about it, so it has it.
+    installation.gone_since = None;
     if let Some(account) = &command.account {
         installation.account_url = Some(account.url.clone());
     }

@@ -19,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::edge::ApiError;
 use crate::effects::What;
 use crate::idempotency::Identity;
-use crate::invoice::{CARRIED_NAME, entry_write, lines};
+use crate::invoice::{CARRIED_NAME, entry_write, late, lines};
 use crate::outbox::Hold;
 use crate::provider::Provider;
 use crate::slice::{self, Slice, archive};
@@ -101,17 +101,28 @@ pub(super) async fn tidy(provider: &Provider, id: &InstallationId) {
 
 /// What a period costs, and what its close comes to with what is carried: the one way to a total, for the close, a dry
 /// run and a rehearsal.
-fn settled(provider: &Provider, slice: &Slice, period: Period) -> Result<(Bill, Settlement), ApiError> {
+async fn settled(provider: &Provider, slice: &Slice, period: Period) -> Result<Settled, ApiError> {
     let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
-    let installation = &slice.installation;
+    let mut installation = slice.installation.item.clone();
+    let entries = late::catch_up(provider, slice, &mut installation).await?;
     let (carried, is_last) = (installation.carried_for_pricing(), installation.is_last_period());
     let settlement = pricing::settle(&bill, &carried, is_last).map_err(ApiError::internal)?;
-    Ok((bill, settlement))
+    Ok(Settled { bill, settlement, installation, entries })
+}
+
+/// What a period comes to.
+struct Settled {
+    bill: Bill,
+    settlement: Settlement,
+    /// The installation, with what is caught up with carried.
+    installation: Installation,
+    /// The ledger's entries for that.
+    entries: Vec<Write>,
 }
 
 /// What a close now would come to, to the cent. Writes nothing.
-pub(super) fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Result<Answer, ApiError> {
-    let (bill, settlement) = settled(provider, slice, period)?;
+pub(super) async fn dry_run(provider: &Provider, slice: &Slice, period: Period) -> Result<Answer, ApiError> {
+    let Settled { bill, settlement, .. } = settled(provider, slice, period).await?;
     let body = serde_json::json!({
         "dryRun": true,
         "period": period,
@@ -136,9 +147,8 @@ pub(super) async fn prepare(
     let stored = &slice.installation;
     let id = stored.id.clone();
     let is_last = stored.is_last_period();
-    let (bill, settlement) = settled(provider, slice, period)?;
-    let mut installation = stored.item.clone();
-    let mut writes = Vec::new();
+    let Settled { bill, settlement, mut installation, entries: mut writes } = settled(provider, slice, period).await?;
+    late::leave_out(slice, &mut installation, period);
     let mut owed = Vec::new();
     let invoice = if settlement.is_invoiced {
         let invoice = InvoiceRecord {
@@ -179,7 +189,7 @@ pub(super) async fn rehearse(
     now: Timestamp,
 ) -> Result<Change, ApiError> {
     let stored = &slice.installation;
-    let (bill, settlement) = settled(provider, slice, period)?;
+    let Settled { bill, settlement, .. } = settled(provider, slice, period).await?;
     if let Some(why) = pricing::why_not(&bill, &settlement) {
         return Err(ApiError::conflict(why));
     }
@@ -234,6 +244,9 @@ async fn invoice(
         booked_paid: false,
         booked_refunds: Money::ZERO,
         refund: None,
+        refunded_at: None,
+        untold_refunds: Vec::new(),
+        above: None,
         abandoned: None,
         refused: None,
         created_at: now,

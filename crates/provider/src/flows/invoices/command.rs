@@ -14,7 +14,7 @@ use tradepost_pricing::period;
 use tradepost_store::{Stored, Write};
 
 use super::close::{begin, dry_run, prepare, rehearse, tidy};
-use super::settle;
+use super::{held, settle};
 use crate::answer::Answer;
 use crate::caller::{self, PartnerCall};
 use crate::command::{self, Call, Change, Command, Judged};
@@ -33,6 +33,9 @@ use crate::state::{CarriedAmount, Installation, keys};
 const LINES_MAX: usize = 20;
 /// When to come back for the answer to a close that became the installation's last.
 const CLOSED_BY_SCHEDULE_SECONDS: u32 = 600;
+/// What may be asked on `/partner/invoices`.
+const TYPES: [&str; 6] =
+    ["invoice.close", "invoice.adjust", "invoice.settle", "effect.settle", "resource.settle", "installation.settle"];
 /// The longest name of a line, in characters.
 const LINE_NAME_CHARS_MAX: usize = 200;
 
@@ -64,8 +67,7 @@ struct AdjustLine {
 
 /// `POST /partner/invoices`.
 pub(super) async fn handle(State(provider): State<Provider>, request: Request) -> Result<Response, Problem> {
-    let types = ["invoice.close", "invoice.adjust", "invoice.settle", "effect.settle"];
-    let types = types.map(|kind| (kind, Scope::Invoices));
+    let types = TYPES.map(|kind| (kind, Scope::Invoices));
     let call = caller::partner(&provider, request, &types, BODY_BYTES_MAX).await?;
     let asked = Call::of_partner(&call);
     Ok(match call.kind.as_str() {
@@ -79,6 +81,14 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
         }
         "effect.settle" => {
             let settle = settle::Effect::of(&call, call.read()?)?;
+            command::answer(&provider, asked, &settle).await?
+        }
+        "resource.settle" => {
+            let settle = held::OfResource { call: &call, command: call.read()? };
+            command::answer(&provider, asked, &settle).await?
+        }
+        "installation.settle" => {
+            let settle = held::OfInstallation { call: &call, command: call.read()? };
             command::answer(&provider, asked, &settle).await?
         }
         _ => {
@@ -120,7 +130,7 @@ impl Command for CloseNow<'_> {
         let is_over = installation.closing.is_some() || open.end <= now;
         let period = if is_over { open } else { period::cut(open, now).ok_or_else(empty)? };
         if self.dry_run {
-            return dry_run(provider, &slice, period).map(Judged::Answer);
+            return dry_run(provider, &slice, period).await.map(Judged::Answer);
         }
         if self.test {
             return rehearse(provider, &slice, period, now).await.map(Judged::Change);
@@ -221,6 +231,7 @@ pub(super) async fn query(State(provider): State<Provider>, request: Request) ->
         "refund": invoice.refund,
         "final": invoice.is_final,
         "abandoned": invoice.abandoned,
+        "aboveOurs": invoice.above,
     });
     let mut text = body.to_string();
     // Appended as text: a `serde_json::Value` would lose the digits of quantities.

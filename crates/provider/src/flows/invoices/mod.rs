@@ -15,6 +15,7 @@
 
 mod close;
 mod command;
+mod held;
 mod refund;
 mod settle;
 
@@ -73,14 +74,22 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
             report.left += 1;
             continue;
         }
-        match close::scheduled(&provider, &id, deadline).await {
-            Ok(closed) => {
-                report.closed += u32::from(closed.is_some());
-                holds.extend(closed.into_iter().flatten());
+        // All periods that are over: of a customer who leaves, every invoice must go inside Vercel's window.
+        loop {
+            match close::scheduled(&provider, &id, deadline).await {
+                Ok(Some(closed)) => {
+                    report.closed += 1;
+                    holds.extend(closed);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    report.failed += 1;
+                    error.log_as("a period could not be closed");
+                    break;
+                }
             }
-            Err(error) => {
-                report.failed += 1;
-                error.log_as("a period could not be closed");
+            if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
+                break;
             }
         }
     }

@@ -75,11 +75,7 @@ fn check(invoice: &InvoiceRecord, command: &Refund, now: Timestamp) -> Result<Re
     if invoice.is_test {
         return Err(ApiError::conflict("a test invoice is not refunded"));
     }
-    if invoice
-        .refund
-        .as_ref()
-        .is_some_and(|refund| matches!(refund.phase, RefundPhase::Requesting | RefundPhase::Requested))
-    {
+    if invoice.refund_under_way().is_some() {
         return Err(ApiError::conflict("a refund of this invoice is in progress"));
     }
     match invoice.phase {

@@ -19,6 +19,7 @@ use crate::command::{Change, Command, Judged};
 use crate::edge::error::{ApiError, Code};
 use crate::effects::{Stuck, What};
 use crate::installed::{self, OpenToken};
+use crate::invoice::seen::compare;
 use crate::invoice::{Seen, book, find};
 use crate::outbox::{self, Class, LaneName, Owed, parse_effect_id};
 use crate::provider::Provider;
@@ -92,7 +93,7 @@ impl Command for Invoice<'_> {
         let mut writes = Vec::new();
         let owed = match (command.outcome, &command.vercel_invoice_id) {
             (Way::Submitted, Some(vercel_id)) => {
-                let seen = Seen::of_invoice(&at_vercel(provider, self.call, &stored, vercel_id).await?)?;
+                let seen = Seen::of_invoice(&at_vercel(provider, self.call, &stored, vercel_id).await?, &stored)?;
                 stored.item.vercel_id = Some(vercel_id.clone());
                 writes.extend(book(&mut stored.item, seen, now)?);
                 stuck.done(provider).await?
@@ -223,10 +224,10 @@ async fn at_vercel(
     if !is_named || theirs.test.unwrap_or(false) != ours.is_test {
         return Err(refused(format!("Vercel's invoice {id} is not this one")));
     }
-    if theirs.total.money() != Ok(ours.total) {
-        return Err(refused(format!("Vercel's invoice {id} is over {}, ours over {}", theirs.total, ours.total)));
+    match compare(&theirs, ours) {
+        Ok(()) => Ok(theirs),
+        Err(reason) => Err(refused(format!("Vercel's invoice {id} is not ours: {reason}"))),
     }
-    Ok(theirs)
 }
 
 /// What giving up an effect changes beside it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tradepost_provider::state::{HandOver, Session, keys};
 use tradepost_rehearsal::world;
 use world::got::{Got, text};
-use world::{FREE, Setup, World};
+use world::{FREE, Setup, TEAM, World};
 
 /// Presses Open in Provider: the URL that the browser opens.
 async fn press(world: &World, installation: &str, more: Value) -> String {
@@ -112,7 +112,7 @@ async fn a_sign_on_whose_answer_was_lost_is_begun_again() {
 #[tokio::test]
 async fn nobody_is_signed_in_to_what_was_uninstalled() {
     let world = World::open().await;
-    let (installation, _) = world.customer(FREE).await;
+    let (installation, _) = world.customer(TEAM).await;
     let got = open(&world, &press(&world, &installation, json!({})).await).await.expect(303);
     let cookie = cookie(&got);
     let late = press(&world, &installation, json!({})).await;

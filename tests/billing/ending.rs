@@ -6,7 +6,7 @@ use tradepost_provider::state::{InstallationStatus, InvoicePhase};
 
 use crate::world;
 use crate::world::got::text;
-use crate::world::{FREE, SCALE, Setup, TEAM, World};
+use crate::world::{SCALE, Setup, TEAM, World};
 use crate::{balance, bill, bills, line, lines, paid, pennies};
 
 #[tokio::test]
@@ -36,6 +36,7 @@ async fn an_uninstall_ends_with_a_final_invoice_and_finalization() {
     world.advance_to("2027-01-11T12:00:00Z").await;
     world.report(&installation, "b1", &[(&id, "queries", "2027-01-11T00:00:00Z", "140000")]).await.expect(200);
     world.uninstall(&installation).await;
+    world.answered().await;
     assert_eq!(world.local.provisioner.resources(), 0);
     // What was used before the end still counts for six hours; what claims to be after it does not.
     world.advance("5h").await;
@@ -99,7 +100,7 @@ async fn what_happened_while_vercel_could_not_be_read_is_booked_in_the_end() {
 #[tokio::test]
 async fn an_installation_that_is_gone_is_not_finalized_for_ever() {
     let world = World::open().await;
-    let (installation, _) = world.customer(FREE).await;
+    let (installation, _) = world.customer(TEAM).await;
     world.advance("10d").await;
     world.uninstall(&installation).await;
     world.advance("6h").await;

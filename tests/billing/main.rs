@@ -6,6 +6,7 @@
 mod carrying;
 mod close;
 mod ending;
+mod leaving;
 mod metering;
 mod push;
 mod refunds;

@@ -291,9 +291,10 @@ async fn what_was_not_tried_is_not_settled() {
 #[tokio::test]
 async fn a_finalization_that_vercel_refuses_is_given_up() {
     let world = World::open().await;
-    let (installation, _) = world.customer(FREE).await;
+    let (installation, _) = world.customer(TEAM).await;
     world.advance("10d").await;
     world.uninstall(&installation).await;
+    world.answered().await;
     world.advance("6h").await;
     let finalize = json!([{ "match": { "path": "*/billing/finalize" }, "fault": status(400), "times": 1 }]);
     world.vercel_fails(finalize).await;

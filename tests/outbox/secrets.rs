@@ -26,6 +26,7 @@ async fn an_abandoned_rotation_hands_vercel_the_secrets_in_the_end() {
     let mark = world.mark().await;
     world.revive_after(OPERATION_LEASE).await;
     assert_eq!(world.cron("/cron/outbox").await["operations_finished"], 1);
+    world.answered().await;
     assert_eq!(world.calls_since(mark).await, ["PUT resources/secrets ok"]);
     assert_eq!(world.secrets(&installation, &id).await, digests(&world, &id, 2));
     assert_eq!(live(&world, &id), [1, 2], "one rotation");

@@ -8,7 +8,7 @@ use crate::world::acts;
 use crate::world::got::text;
 use crate::world::provisioner::Mood;
 use crate::world::vercel::Call;
-use crate::world::{FREE, TEAM, World};
+use crate::world::{FREE, PRODUCT, TEAM, World};
 use crate::{patch, path, provision};
 
 /// A raw call: whatever is answered, Vercel's side does not keep it.
@@ -36,15 +36,19 @@ async fn a_plan_that_begins_with_the_next_period_is_told_when_it_begins() {
     let (installation, id) = world.customer(TEAM).await;
     let path = format!("/_sim/installations/{installation}/resources/{id}");
     world.control("PATCH", &path, json!({ "planId": FREE })).await.expect(200);
-    let shown = async || text(&world.resource(&installation, &id).await["billingPlan"]["id"]);
+    let shown = async || {
+        let plan = world.resource(&installation, &id).await["billingPlan"].take();
+        (text(&plan["id"]), plan["effectiveDate"].as_str().map(str::to_owned))
+    };
+    let begins = (FREE.to_owned(), Some("2027-02-01T00:00:00.000Z".to_owned()));
     world.advance_to("2027-01-31T23:58:00Z").await;
     world.cron("/cron/outbox").await;
-    assert_eq!(shown().await, TEAM);
+    assert_eq!(shown().await, begins, "it knows since the change when the plan begins");
     world.advance_to("2027-02-01T00:00:00Z").await;
     let swept = world.cron("/cron/outbox").await;
     assert_eq!((&swept["lanes"]["delivered"], &swept["lanes"]["age_seconds"]), (&json!(1), &json!(0)));
     world.advance("1s").await;
-    assert_eq!(shown().await, FREE);
+    assert_eq!(shown().await, (FREE.to_owned(), None));
     world.close().await;
 }
 
@@ -105,7 +109,7 @@ async fn what_shows_that_vercel_knows_a_resource_is_believed_before_its_no() {
             world.sweep().await;
         }
         let stored = world.stored_resource(&installation, &id).await.unwrap();
-        assert_eq!((stored.life, world.local.provisioner.resources()), (Life::Live { is_known: true }, 2), "{what}");
+        assert_eq!((stored.life, world.local.provisioner.resources()), (Life::KNOWN, 2), "{what}");
         world.close().await;
     }
 }
@@ -134,7 +138,9 @@ async fn a_resource_is_not_taken_back_on_a_doubtful_answer() {
         }
         let stored = world.stored_resource(&installation, &lost).await.unwrap();
         let kept = (stored.life, world.local.provisioner.resources());
-        assert_eq!(kept, (Life::MADE, 2), "{path} {fault}");
+        // Of A.8 we ask only once A.9 has said no: until it answers, nothing of the resource is billed.
+        let life = if path == listing { Life::DENIED } else { Life::MADE };
+        assert_eq!(kept, (life, 2), "{path} {fault}");
         assert!(world.vercel_heals().await[0] > 2, "{path} {fault}");
         // Vercel itself says so, twice: now it goes.
         for _ in 0..4 {
@@ -179,4 +185,123 @@ async fn a_resource_that_vercel_deleted_is_not_taken_back() {
     world.advance("7h").await;
     world.cron("/cron/invoices").await;
     world.close().await;
+}
+
+/// A.9 says no and A.8 names it: nothing of it is billed and nothing destroyed, until that is settled. Then all of it is
+/// billed, the period that was closed meanwhile, too.
+#[tokio::test]
+async fn a_resource_that_vercel_denies_is_not_billed_until_it_is_settled() {
+    for settled_by in ["Vercel", "a partner system", "usage"] {
+        let world = World::open().await;
+        world.advance_to("2027-01-16T12:00:00Z").await;
+        let installation = world.install().await;
+        let id = bought(&world, &installation).await;
+        denied(&world, &installation, &id).await;
+        world.cron("/cron/billing").await;
+        let billed = async || {
+            let rows = world.state(&installation).await["interim"].as_array().cloned().unwrap_or_default();
+            rows.last().is_some_and(|row| !row["items"].as_array().unwrap().is_empty())
+        };
+        assert!(!billed().await, "{settled_by}");
+        assert_eq!(dry_run(&world, &installation).await, "0.00", "{settled_by}");
+        world.advance_to("2027-02-01T06:05:00Z").await;
+        world.cron("/cron/invoices").await;
+        assert_eq!(world.invoices(&installation).await.len(), 0, "{settled_by}");
+        assert_eq!(world.local.provisioner.resources(), 1, "{settled_by}");
+        match settled_by {
+            "Vercel" => {
+                assert!(world.vercel_heals().await[0] > 0);
+                world.sweep().await;
+            }
+            "usage" => {
+                let reading = [(id.as_str(), "queries", "2027-02-01T01:00:00Z", "1")];
+                let got = world.report(&installation, "b1", &reading).await.expect(200);
+                assert_eq!(got.body["accepted"], 1, "readings show that somebody uses it");
+                world.vercel_heals().await;
+            }
+            _ => {
+                resolve(&world, &installation, &id, "known").await.expect(202);
+                resolve(&world, &installation, &id, "known").await.is_problem(409, "conflict");
+                world.vercel_heals().await;
+            }
+        }
+        assert_eq!(world.stored_resource(&installation, &id).await.unwrap().life, Life::KNOWN, "{settled_by}");
+        // Half of January; February comes to it.
+        let data = json!({ "dryRun": true });
+        let dry = world.partner("invoice.close", "/partner/invoices", &installation, data).await.expect(200);
+        assert_eq!(dry.body["carriedIn"], "10.00", "{settled_by}");
+        world.advance_to("2027-03-01T06:05:00Z").await;
+        world.cron("/cron/invoices").await;
+        let invoices = world.invoices(&installation).await;
+        assert_eq!(invoices.iter().map(|it| text(&it["total"])).collect::<Vec<_>>(), ["30.00"], "{settled_by}");
+        assert!(world.installation(&installation).await.unbilled.is_empty());
+        world.advance("2h").await;
+        world.sweep().await;
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_vercel_denies_is_taken_back_if_a_partner_system_says_so() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let id = bought(&world, &installation).await;
+    resolve(&world, &installation, &id, "unknown").await.is_problem(409, "conflict");
+    resolve(&world, &installation, "icfg_x.r1", "unknown").await.is_problem(404, "not_found");
+    denied(&world, &installation, &id).await;
+    resolve(&world, &installation, &id, "unknown").await.expect(202);
+    assert!(world.stored_resource(&installation, &id).await.unwrap().life.is_void());
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    world.vercel_heals().await;
+    assert_eq!(world.local.provisioner.resources(), 0);
+    world.leave();
+}
+
+/// Of a customer who leaves nobody asks any more: what was there is billed.
+#[tokio::test]
+async fn what_vercel_denied_is_billed_when_the_customer_leaves() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let id = bought(&world, &installation).await;
+    denied(&world, &installation, &id).await;
+    world.vercel_heals().await;
+    world.advance_to("2027-01-11T00:00:00Z").await;
+    world.uninstall(&installation).await;
+    world.advance("6h").await;
+    world.cron("/cron/invoices").await;
+    let invoices = world.invoices(&installation).await;
+    assert_eq!(invoices.iter().map(|it| text(&it["total"])).collect::<Vec<_>>(), ["6.45"]);
+    world.sweep().await;
+    world.advance("2h").await;
+    world.close().await;
+}
+
+/// A resource of which Vercel has yet to be asked whether it knows it. (It does.)
+async fn bought(world: &World, installation: &str) -> String {
+    let path = format!("/_sim/installations/{installation}/resources");
+    let body = json!({ "productId": PRODUCT, "planId": TEAM, "name": "orders" });
+    text(&world.control("POST", &path, body).await.expect(201).body["resourceId"])
+}
+
+/// Has Vercel say of a resource that it does not know it, and list it all the same.
+async fn denied(world: &World, installation: &str, id: &str) {
+    let fault = json!({ "kind": "status", "status": 404 });
+    world.vercel_fails(json!([{ "match": { "method": "GET", "path": "*/resources/*" }, "fault": fault }])).await;
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    assert_eq!(world.stored_resource(installation, id).await.unwrap().life, Life::DENIED);
+    assert_eq!(world.waiting(installation).await, [("confirm_resource", 2, false)]);
+}
+
+async fn resolve(world: &World, installation: &str, id: &str, outcome: &str) -> crate::Got {
+    let data = json!({ "resourceId": id, "outcome": outcome });
+    world.partner("resource.settle", "/partner/invoices", installation, data).await
+}
+
+async fn dry_run(world: &World, installation: &str) -> String {
+    let data = json!({ "dryRun": true });
+    text(&world.partner("invoice.close", "/partner/invoices", installation, data).await.expect(200).body["total"])
 }

@@ -140,7 +140,7 @@ async fn plans_are_what_the_catalog_sells() {
 #[tokio::test]
 async fn an_uninstall_releases_every_resource_once() {
     let world = World::open().await;
-    let (installation, _) = world.customer(FREE).await;
+    let (installation, _) = world.customer(TEAM).await;
     world.provision(&installation, FREE, "second").await;
     world.advance("3d").await;
     let delete = || {
@@ -149,10 +149,13 @@ async fn an_uninstall_releases_every_resource_once() {
     };
     let got = twice(&world, delete(), "bye").await;
     got.is(200, &json!({ "finalized": false }));
+    let then = world.now();
+    assert_eq!(world.provisioner.count("delete"), 0, "Vercel has its answer first");
+    world.answered().await;
     assert_eq!((world.local.provisioner.resources(), world.provisioner.count("delete")), (0, 2));
     let stored = world.installation(&installation).await;
     assert_eq!((stored.status, stored.resources_live), (InstallationStatus::Uninstalling, 0));
-    assert_eq!((stored.uninstalled_at, stored.period_end), (Some(world.now()), world.now()));
+    assert_eq!((stored.uninstalled_at, stored.period_end), (Some(then), then));
     assert_eq!(world.records::<Credentials>(&installation, "C#").await.len(), 0);
     // By another key, by the system, by the webhook: nothing more happens.
     let mut settled = stored.version;
@@ -187,6 +190,7 @@ async fn a_removed_installation_is_released_by_the_webhook_alone() {
     let got = world.control("POST", "/_sim/webhooks", removed).await.expect(200);
     assert_eq!(got.body["deliveries"], json!([{ "status": 200 }, { "status": 200 }, { "status": 200 }]));
     assert_eq!(world.installation(&installation).await.status, InstallationStatus::Uninstalling);
+    world.answered().await;
     assert_eq!((world.local.provisioner.resources(), world.provisioner.count("delete")), (0, 1));
     let call = Call::new("DELETE", at(&installation)).of(&installation).key("bye");
     world.vercel(call).await.is(200, &json!({ "finalized": false }));

@@ -81,6 +81,7 @@ async fn a_repeated_provision_hands_out_current_secrets_only() {
     // Vercel does not know it, so the handing over of new secrets is refused; what counts here is the answer.
     let rotate = Call::new("POST", format!("{}/{id}/secrets/rotate", resources(&installation))).of(&installation);
     world.vercel(rotate.body(json!({})).key("r1")).await.expect(202);
+    world.answered().await;
     let made = world.local.provisioner.secrets(&resource_id(&id), 2);
     let again = world.vercel(call.clone()).await.expect(200);
     assert_eq!(again.body["secrets"][0]["value"], json!(made[0].1));

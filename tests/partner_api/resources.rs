@@ -69,7 +69,14 @@ async fn a_plan_changes_when_the_catalog_says() {
     assert!(world.provisioner.orders().last().unwrap()["effectiveAt"].is_null(), "at once");
     world.advance("5d").await;
     let got = twice(&world, patch(FREE), "down").await.expect(200);
-    assert_eq!(got.body["billingPlan"]["id"], TEAM, "a downgrade waits for the end of the period");
+    let (plan, begins) = (&got.body["billingPlan"], "2027-02-01T00:00:00.000Z");
+    assert_eq!((&plan["id"], &plan["effectiveDate"]), (&json!(FREE), &json!(begins)), "a downgrade waits for the end");
+    let read = |path: String| Call::new("GET", path).of(&installation).system();
+    let at = format!("{}/{id}", resources(&installation));
+    assert_eq!(world.vercel(read(at.clone())).await.expect(200).body["billingPlan"], *plan, "B.7");
+    let plans = world.vercel(read(format!("{at}/plans"))).await.expect(200).body["plans"].take();
+    let dated = plans.as_array().unwrap().iter().filter(|plan| !plan["effectiveDate"].is_null());
+    assert_eq!(dated.map(|plan| &plan["id"]).collect::<Vec<_>>(), [FREE], "B.12");
     let ends = segment(TEAM, "01-11", Some("02-01"));
     assert_eq!(segments().await[1..], [ends, segment(FREE, "02-01", None)]);
     assert_eq!(world.provisioner.orders().last().unwrap()["effectiveAt"], "2027-02-01T00:00:00Z");
@@ -135,6 +142,8 @@ async fn a_rotation_hands_vercel_the_new_secrets_and_later_kills_the_old() {
     let mark = world.mark().await;
     let got = twice(&world, rotate(2), "r1").await;
     got.is(202, &json!({ "sync": false }));
+    assert_eq!(world.calls_since(mark).await, Vec::<String>::new(), "Vercel has its answer first");
+    world.answered().await;
     assert_eq!(world.calls_since(mark).await, ["PUT resources/secrets ok"]);
     assert_eq!(world.secrets(&installation, &id).await, digests(2));
     assert_eq!(world.provisioner.count("rotate"), 1);
@@ -161,6 +170,7 @@ async fn a_rotation_hands_vercel_the_new_secrets_and_later_kills_the_old() {
     world.vercel(rotate(9999)).await.is_envelope(400, "validation_error");
     // Another one.
     world.vercel(rotate(0).key("r2")).await.expect(202);
+    world.answered().await;
     assert_eq!(world.secrets(&installation, &id).await, digests(3));
     world.close().await;
 }

@@ -186,6 +186,8 @@ async fn a_run_of_the_scheduler_tells_what_it_did_and_its_metrics() {
             ("PushLagSeconds", json!(0)),
             ("push.days_lost", json!(0)),
             ("PushDaysLost", json!(0)),
+            ("held", json!(0)),
+            ("Held", json!(0)),
         ]
     };
     has(&idle, &[&metric[..], &tick(0, 0)].concat());
@@ -206,6 +208,8 @@ async fn a_run_of_the_scheduler_tells_what_it_did_and_its_metrics() {
         ("OutboxAgeSeconds", json!(0)),
         ("effects.dead_letters", json!(0)),
         ("DeadLetters", json!(0)),
+        ("held", json!(0)),
+        ("Held", json!(0)),
     ];
     has(&swept, &[&metric[..], &sweep].concat());
     // Whoever cannot show the secret makes no metric.

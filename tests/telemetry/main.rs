@@ -5,6 +5,7 @@
 
 mod alarms;
 mod fields;
+mod gone;
 mod outage;
 #[cfg(feature = "otel")]
 mod traces;

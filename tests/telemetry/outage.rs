@@ -170,7 +170,7 @@ async fn after_25_hours_each_thing_that_is_lost_is_told_and_alarmed() {
         assert!(differing.iter().all(|eod| *eod == last_day), "only the day that is told of: {differing:?}");
     }
     // The final invoice of who left: Vercel waited for a day.
-    let invoices = told("a final invoice came too late");
+    let invoices = told("an invoice came too late: the installation is gone");
     assert_eq!(invoices.len(), 1, "{invoices:#?}");
     let invoice = world.stored_invoice(&cast.gone, 1).await;
     assert_eq!((invoice.phase, invoice.is_final), (InvoicePhase::Rejected, true));

@@ -5,6 +5,7 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 use tradepost_marketplace::ids::PlanId;
 use tradepost_pricing::catalog::Charge;
+use tradepost_pricing::period::Segment;
 use tradepost_store::{Stored, Write};
 
 use crate::command::{Change, Reply};
@@ -23,7 +24,11 @@ const INVOICES_LOOK_MAX: usize = 100;
 /// Whether no invoice will ever come and none is open: then Vercel may forget the installation at once. Only if nothing
 /// that it ever had, since the first period that may still be billed, can cost anything; nothing is carried; and no
 /// invoice waits for anything.
-pub(crate) async fn is_settled(provider: &Provider, stored: &Stored<Installation>) -> Result<bool, ApiError> {
+pub(crate) async fn is_settled(
+    provider: &Provider,
+    stored: &Stored<Installation>,
+    now: Timestamp,
+) -> Result<bool, ApiError> {
     let catalog = provider.catalog()?;
     let is_free = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.charges.iter().all(Charge::is_free));
     if !stored.carried.is_empty() || stored.closing.is_some() || stored.plan.as_ref().is_some_and(|plan| !is_free(plan))
@@ -31,8 +36,10 @@ pub(crate) async fn is_settled(provider: &Provider, stored: &Stored<Installation
         return Ok(false);
     }
     let Some(slice) = slice::read(provider, &stored.id).await? else { return Ok(false) };
-    let plans_of = |resource: &Resource| resource.segments.iter().all(|segment| is_free(&segment.plan));
-    if !slice.resources.iter().all(|resource| resource.operation.is_none() && plans_of(resource)) {
+    let oldest = slice::billed_from(stored, now)?;
+    let costs = |segment: &Segment| segment.end.is_none_or(|end| end >= oldest) && !is_free(&segment.plan);
+    let is_open = |resource: &Resource| resource.operation.is_some() || resource.segments.iter().any(costs);
+    if slice.resources.iter().any(|resource| is_open(resource)) {
         return Ok(false);
     }
     let pk = keys::collection(&stored.id);

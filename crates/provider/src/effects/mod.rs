@@ -71,7 +71,7 @@ async fn tried(provider: &Provider, effect: &Effect, deadline: Deadline) -> Resu
             revoke_secrets::deliver(provider, id, resource, *keep_version, deadline).await
         }
         What::ReadInvoice { number, hint } => {
-            read_invoice::deliver(provider, id, *number, hint.as_ref(), deadline).await
+            read_invoice::deliver(provider, id, *number, hint.as_ref(), effect.created_at, deadline).await
         }
         What::SubmitInvoice { number } => submit_invoice::deliver(provider, id, *number, deadline).await,
         What::RefundInvoice { number } => refund_invoice::deliver(provider, id, *number, deadline).await,

@@ -1,9 +1,9 @@
 //! Reading an invoice (A.15) and booking what it says.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::ClientError;
 use tradepost_marketplace::ids::InstallationId;
-use tradepost_marketplace::wire::InvoiceState;
+use tradepost_marketplace::wire::{Invoice, InvoiceState};
 use tradepost_store::Write;
 
 use crate::deadline::Deadline;
@@ -20,11 +20,15 @@ use crate::state::{InvoicePhase, InvoiceRecord};
 /// closed anew, and it comes to be under the same number. Until then the event waits, or a partner system gives it up.
 const MISSING_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
+/// For how long a refund that a webhook tells of may not be in the invoice; then what is read is believed.
+const NOT_VISIBLE_FOR: SignedDuration = SignedDuration::from_hours(24);
+
 pub(super) async fn deliver(
     provider: &Provider,
     id: &InstallationId,
     number: u32,
     hint: Option<&Hint>,
+    heard_at: Timestamp,
     deadline: Deadline,
 ) -> Result<Outcome, ApiError> {
     let Some(mut stored) = provider.store.get::<InvoiceRecord>(&InvoiceRecord::key_of(id, number)).await? else {
@@ -37,10 +41,7 @@ pub(super) async fn deliver(
     let token = OpenToken::of(provider, &installation, deadline).await?;
     let seen = match provider.vercel()?.get_invoice(&token.call(), &vercel_id).await {
         // The event is ahead of what is read: what it says must not be lost.
-        Ok(invoice)
-            if invoice.state == InvoiceState::RefundRequested
-                && hint.is_some_and(|hint| hint.phase == InvoicePhase::Refunded) =>
-        {
+        Ok(invoice) if hint.is_some_and(|hint| is_ahead(hint, &invoice, provider.clock.now(), heard_at)) => {
             return Ok(Outcome::later(Reason::RefundNotVisibleYet));
         }
         Ok(invoice) => {
@@ -49,7 +50,14 @@ pub(super) async fn deliver(
                 return Ok(Outcome::dead(reason));
             }
             let seen = Seen::of_invoice(&invoice, &stored)?;
-            hint.map_or(seen, |hint| seen.and_hint(hint))
+            match hint {
+                Some(hint) if hint.phase == InvoicePhase::Refunded && seen.phase != Some(InvoicePhase::Refunded) => {
+                    tracing::error!(invoice.id = %stored.external_id, "a refund was told of that the invoice does not show");
+                    seen
+                }
+                Some(hint) => seen.and_hint(hint),
+                None => seen,
+            }
         }
         Err(error) if is_gone(&error) => match hint {
             // The installation is finalized: its invoices cannot be read any more, the signed event can.
@@ -63,6 +71,17 @@ pub(super) async fn deliver(
     let mut writes = book(&mut stored.item, seen, provider.clock.now())?;
     writes.push(Write::replace(&stored.item, stored.version)?);
     Ok(Outcome::Done(writes))
+}
+
+/// Whether the event may be ahead of what is read: a refund of an invoice that was sent is not seen at once.
+fn is_ahead(hint: &Hint, invoice: &Invoice, now: Timestamp, heard_at: Timestamp) -> bool {
+    use InvoiceState::{Invoiced, NotPaid, Overdue, Paid, RefundRequested};
+    let may_come = match invoice.state {
+        RefundRequested => true,
+        Invoiced | Paid | NotPaid | Overdue => now.duration_since(heard_at) < NOT_VISIBLE_FOR,
+        _ => false,
+    };
+    hint.phase == InvoicePhase::Refunded && may_come
 }
 
 /// Whether the token is dead: 410, or the 401, 403 and 404 seen in its place (spec A, "The SDK has no…").

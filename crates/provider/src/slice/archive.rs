@@ -10,7 +10,7 @@ use super::{FINAL_FOR, Slice};
 use crate::commit::committed;
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{Life, MeterTotal, keys, segments};
+use crate::state::{Installation, Life, MeterTotal, keys, segments};
 use tradepost_pricing::metering::READING_AGE_MAX;
 
 /// How many totals one transaction moves: two writes each, 100 in all.
@@ -73,14 +73,17 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     committed(provider, writes).await.map(|_| true)
 }
 
+/// From when on something may still be billed: a late reading is the difference it makes to the bill of its whole period,
+/// which may have begun long before it.
+pub(crate) fn billed_from(installation: &Installation, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let takes_readings = |period: &&Period| now.duration_since(period.end) <= READING_AGE_MAX;
+    let oldest = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);
+    Ok(now.saturating_sub(READING_AGE_MAX)?.min(oldest.unwrap_or(installation.period_start)))
+}
+
 /// The plans that a resource had before anything that may still be billed go out of the slice.
 async fn fold(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
-    let now = provider.clock.now();
-    let installation = &slice.installation;
-    // A late reading is the difference it makes to the bill of its whole period, which may have begun long before it.
-    let takes_readings = |period: &&Period| now.duration_since(period.end) <= READING_AGE_MAX;
-    let billed_from = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);
-    let oldest = now.saturating_sub(READING_AGE_MAX)?.min(billed_from.unwrap_or(installation.period_start));
+    let oldest = billed_from(&slice.installation, provider.clock.now())?;
     let mut writes = Vec::new();
     for resource in &slice.resources {
         let mut folded = resource.item.clone();

@@ -3,7 +3,7 @@
 
 mod archive;
 
-pub(crate) use archive::{archive, totals as closed_totals};
+pub(crate) use archive::{archive, billed_from, totals as closed_totals};
 
 use std::collections::{BTreeMap, BTreeSet};
 

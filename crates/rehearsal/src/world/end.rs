@@ -61,7 +61,7 @@ fn told(item: Value) -> String {
 
 /// Fields that may differ: what counts writes and tries; what is sealed, under a nonce of its own; when something was
 /// noted down, as what the sweeper delivers comes an hour later. Periods, segments and what is billed are not among them.
-const UNTOLD: [&str; 22] = [
+const UNTOLD: [&str; 23] = [
     "v",
     "w",
     "ttl",
@@ -73,6 +73,7 @@ const UNTOLD: [&str; 22] = [
     "updated",
     "paidAt",
     "refundedAt",
+    "refunded_at",
     "invoicedAt",
     "nextAt",
     "updatedAt",

@@ -273,6 +273,12 @@ impl World {
         self.cron("/cron/outbox").await
     }
 
+    /// Vercel has had the answer to what it asked for: the sweeper carries it on.
+    pub async fn answered(&self) -> Value {
+        self.advance("5s").await;
+        self.cron("/cron/outbox").await
+    }
+
     /// Puts the store's door into a mood; [`FaultKind::None`] ends it.
     pub fn store_fails(&self, kind: FaultKind, every: u32) {
         self.local.faulty.set_plan(FaultPlan { kind, every });

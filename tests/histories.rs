@@ -51,6 +51,12 @@ fn three_hundred_histories_violate_nothing() {
         ("crons missed", 1_000),
         ("crons doubled", 1_000),
         ("trespasses", 100),
+        ("with taxPercent", 20),
+        ("with refundTotal", 20),
+        ("with leaving", 20),
+        ("with envelopes", 20),
+        ("with removedTeam", 20),
+        ("with lock", 20),
     ] {
         assert!(contained[what].as_u64().unwrap_or_default() >= least, "{what}: {contained}");
     }

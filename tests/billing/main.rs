@@ -9,6 +9,7 @@ mod ending;
 mod leaving;
 mod metering;
 mod push;
+mod readings;
 mod refunds;
 mod refused;
 mod settling;

@@ -10,7 +10,7 @@ use crate::world::got::Got;
 use crate::world::{Setup, TEAM, World};
 use crate::{JANUARY_CLOSES, balance, bill, bills, paid};
 
-async fn refund(world: &World, installation: &str, number: u32, total: &str) -> Got {
+pub(crate) async fn refund(world: &World, installation: &str, number: u32, total: &str) -> Got {
     let invoice = format!("{installation}.i{number}");
     let data = json!({ "invoiceId": invoice, "total": total, "reason": "an outage" });
     world.partner("invoice.refund", &format!("/partner/invoices/{invoice}/refund"), installation, data).await

@@ -21,10 +21,12 @@ use tradepost_store::Write;
 
 use crate::LATER;
 use crate::world::acts::{
-    Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
-    at_the_next_month, at_the_second_day, buy, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
-    give_up, gone, install, invoiced, nothing, push, refund, rename, report_late, rotate, rotated, run_invoices,
-    run_outbox, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall, unknown_to_vercel,
+    Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, answered_gone, at_the_end,
+    at_the_next_month, at_the_second_day, buy, close, dead_news, declare_submitted, delete, denied, denied_in_january,
+    expire, forgotten_fences, give_up, gone, held, install, invoiced, nothing, push, refund, rename, report_late,
+    rotate, rotated, rotation_answered, run_invoices, run_outbox, settle_installation, settle_resource, some_usage,
+    submit_again, tell, ten_days, try_again, two_hours_pass, two_periods_at_the_end, uninstall, uninstall_answered,
+    unknown_to_vercel,
 };
 use crate::world::end::End;
 use crate::world::got::Got;
@@ -68,6 +70,13 @@ crash_points! {
     an_end_that_nobody_hears_of: gone, run_invoices;
     a_dead_letter_tried_again: dead_news, try_again;
     a_resource_taken_back: unknown_to_vercel, run_outbox;
+    the_secrets_of_a_rotation: rotation_answered, run_outbox;
+    a_release: uninstall_answered, run_outbox;
+    the_end_of_two_periods: two_periods_at_the_end, run_invoices;
+    a_resource_settled: denied, settle_resource;
+    a_close_that_catches_up: denied_in_january, run_invoices;
+    a_push_that_hears_of_the_end: answered_gone, push;
+    an_installation_settled: held, settle_installation;
 }
 
 async fn at_every_point(name: &str, prepare: impl AsyncFn(&World, &Stage), act: impl AsyncFn(&World, &Stage) -> Got) {

@@ -17,6 +17,7 @@ mod refusal;
 mod requests;
 mod rules;
 mod serve;
+mod switches;
 mod table;
 mod wire;
 mod world;

@@ -19,6 +19,7 @@ use crate::model::{
     Purchase, Reread, Resource, SecretDigest, SignOn, StoredBalance, Token,
 };
 use crate::refusal::Refusal;
+use crate::switches::Switches;
 use crate::table::Table;
 
 /// The key of the one row of [`Meta`] and of [`Partner`].
@@ -88,9 +89,21 @@ tables! {
     refreshes: SignOn,
     controls: Control,
     faults: ArmedFault,
+    switches: Switches,
 }
 
 impl World {
+    /// What is played of what nobody knows.
+    pub(crate) fn switches(&self) -> Switches {
+        self.switches.get(ONE).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn set_switches(&mut self, switches: Switches) {
+        if switches != self.switches() {
+            self.switches.put(ONE, switches);
+        }
+    }
+
     pub(crate) fn partner(&self) -> Option<&Partner> {
         self.partner.get(ONE)
     }

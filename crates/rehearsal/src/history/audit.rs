@@ -13,6 +13,7 @@ use tradepost_marketplace::ids::InstallationId;
 use tradepost_provider::effects::Effect;
 use tradepost_provider::ledger::{Account, Balances, Entry};
 use tradepost_provider::outbox::Owed as _;
+use tradepost_provider::state::segments::pending;
 use tradepost_provider::state::{
     Installation, InstallationStatus, InvoiceRecord, LedgerEntry, Life, MeterTotal, Resource, UsageBatch, keys,
 };
@@ -214,8 +215,10 @@ pub(super) async fn judge(play: &mut Play) -> anyhow::Result<()> {
     foreign(play, &mut wrong)?;
     wrong.extend(owed(play).await?.into_iter().map(|what| format!("the outbox drains: left is {what}")));
     let known: BTreeSet<&str> = rows(&state, "installations").iter().map(|row| text(row, "id")).collect();
+    let mut there = 0;
     for customer in &play.customers {
         let Some(held) = Held::of(play, &customer.id).await? else { continue };
+        there += held.resources.iter().filter(|resource| resource.life.is_there()).count();
         if !known.contains(customer.id.as_str()) {
             continue;
         }
@@ -235,6 +238,11 @@ pub(super) async fn judge(play: &mut Play) -> anyhow::Result<()> {
         play.stage.fate.count("resources taken back", u64::try_from(void)?);
         let revised = held.invoices.iter().filter(|record| record.refused.is_some_and(|refused| refused.is_revised));
         play.stage.fate.count("invoices revised", u64::try_from(revised.count())?);
+    }
+    // With what `agreed` says of each, so it is the other way round: the provisioner has nothing that nobody has.
+    let made = play.stage.provisioner.resources();
+    if made != there {
+        wrong.push(format!("what exists is somebody's: the provisioner has {made} resources, the table {there}"));
     }
     for delivery in rows(&state, "webhooks").iter().filter(|row| text(row, "state") == "dropped") {
         wrong.push(format!("webhooks get through in 24 hours: {} was dropped", text(delivery, "type")));
@@ -327,8 +335,10 @@ fn money(held: &Held, customer: &Customer, state: &Value, wrong: &mut Vec<String
     }
 }
 
+/// The plan that Vercel is shown: one that begins later, with the day on which it does.
 fn plan_of(resource: &Resource, now: jiff::Timestamp) -> String {
-    resource.plan_at(now).map(ToString::to_string).unwrap_or_default()
+    let pending = pending(resource, now).map(|segment| &segment.plan);
+    pending.or_else(|| resource.plan_at(now)).map(ToString::to_string).unwrap_or_default()
 }
 
 /// Vercel, the table and the provisioner know the same resources, names and plans.

@@ -23,6 +23,7 @@ mod sabotage;
 mod script;
 mod stage;
 mod time;
+mod unknowns;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

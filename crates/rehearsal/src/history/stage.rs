@@ -23,7 +23,7 @@ use super::fate::Fate;
 use super::fleet::{Fleet, Recipe, Routed};
 use super::sabotage::Sabotage;
 use super::time::{Lease, Waits};
-use super::{PROVIDER, PROVISIONER, VERCEL};
+use super::{PROVIDER, PROVISIONER, VERCEL, unknowns};
 use crate::canaries::Canaries;
 use crate::development;
 use crate::provisioner::DemoProvisioner;
@@ -158,6 +158,10 @@ impl Stage {
         let stage =
             Self { fate, clock, lease, table, bare, provisioner, control, others, partner, scheduler, late, secret };
         stage.register().await?;
+        if let Some(switches) = unknowns::draw(dice, &stage.fate) {
+            let got = stage.control("PUT", "/_sim/switches", None, &switches).await?;
+            anyhow::ensure!(got.is_good(), "the switches cannot be set: {got:?}");
+        }
         Ok(stage)
     }
 

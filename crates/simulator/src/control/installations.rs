@@ -215,8 +215,9 @@ pub(crate) async fn uninstall(act: &Act<'_>, id: &str, body: UninstallBody) -> A
 
 fn begin_uninstall(act: &Act<'_>, row: &Installation, finalized: bool) -> Result<(), Refusal> {
     let now = act.simulator.now();
+    let team = act.simulator.store.read(|world| world.switches().removed_team.then(|| format!("team_{}", &row.id)));
     let payload: Value = json!({
-        "team": { "id": null },
+        "team": { "id": team },
         "user": { "id": row.user_id },
         "configuration": { "id": row.id, "projectSelection": "all", "projects": [] },
     });

@@ -34,7 +34,7 @@ use crate::model::Control;
 use crate::partner::{Reply, ReplyView};
 use crate::refusal::{Refusal, empty_response, json_response};
 use crate::serve::BODY_BYTES_MAX;
-use crate::{Inner, lock};
+use crate::{Inner, lock, switches};
 
 pub(crate) type Answer = Result<Response<Bytes>, Refusal>;
 
@@ -213,6 +213,7 @@ async fn show(simulator: &Inner, call: &Call) -> Answer {
             ))
         }
         "/_sim/faults" => Ok(armed(simulator)),
+        "/_sim/switches" => Ok(switches::show(simulator)),
         _ => Err(Refusal::not_found(format!("the control face has no GET {}", call.path))),
     }
 }
@@ -244,6 +245,7 @@ async fn act(act: &Act<'_>, call: &Call) -> Answer {
         ("POST", ["webhooks"]) => webhooks::send(act, call.read()?).await,
         ("POST", ["clock"]) => clock::advance(act, call.read()?).await,
         ("PUT", ["faults"]) => faults(act.simulator, call),
+        ("PUT", ["switches"]) => switches::put(act.simulator, call.read()?),
         _ => Err(Refusal::not_found(format!("the control face has no {} {}", call.method, call.path))),
     }?;
     act.simulator.settle().await?;

@@ -12,6 +12,7 @@ use crate::engine::{resources, secrets};
 use crate::model::{Installation, Ownership, ROWS_EACH_MAX, Resource};
 use crate::partner::{PartnerCall, Reply, ReplyView, installer, json_text};
 use crate::refusal::{Refusal, json_response};
+use crate::switches::Locked;
 use crate::wire::{Number, Open, ProtocolSettings, Secret, Status};
 
 #[derive(Deserialize)]
@@ -260,7 +261,9 @@ pub(crate) async fn rotate(act: &Act<'_>, id: &str, body: RotateBody) -> Answer 
     exists(act.simulator, id, &resource_id)?;
     let payload = RotatePayload { delay_old_secrets_expiration_hours: body.delay_hours, reason: body.reason };
     let rest = format!("/{resource_id}/secrets/rotate");
+    let locked = Locked::begin(act.simulator, id, &resource_id);
     let reply = call(act, &row, Method::POST, &rest, Some(json_text(&payload)?)).await?;
+    drop(locked);
     if reply.is_success() {
         let answer: RotateAnswer = reply.read("spec B.10")?;
         if answer.sync {

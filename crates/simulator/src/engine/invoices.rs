@@ -92,7 +92,7 @@ fn give_back(invoice: &mut Invoice, now: Timestamp) {
     let refunded = |amount: &Option<Decimal>| amount.as_ref().and_then(Decimal::cents).unwrap_or_default();
     let total = refunded(&invoice.refund_total) + refunded(&invoice.refund_requested);
     invoice.refund_total = Some(Decimal::from_cents(total));
-    invoice.refund_requested = None;
+    invoice.refund_last = invoice.refund_requested.take();
     invoice.refunded_at = Some(now);
     invoice.state = InvoiceState::Refunded;
 }

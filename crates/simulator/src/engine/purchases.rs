@@ -207,6 +207,7 @@ fn paid_invoice(
         failed_attempts: 0,
         refund_requested: None,
         refund_total: None,
+        refund_last: None,
         refund_reason: None,
         refunded_at: None,
         due: None,

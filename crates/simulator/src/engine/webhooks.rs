@@ -78,7 +78,7 @@ pub(crate) fn queue_invoice(
         payload["reason"] = json!(invoice.refund_reason);
     } else {
         payload["invoiceDate"] = json!(invoice.invoice_date);
-        payload["invoiceTotal"] = json!(invoice.total);
+        payload["invoiceTotal"] = json!(world.switches().taxed(&invoice.total));
     }
     let name = format!("{}/{happening}/{now}", invoice.invoice_id);
     let kind = format!("marketplace.invoice.{happening}");

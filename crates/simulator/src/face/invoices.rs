@@ -18,6 +18,7 @@ use crate::rules::{
     A14_RULE_1, A14_RULE_2, A14_RULE_3, A14_RULE_5, A14_WINDOW, A15_INVOICE, A16_ACTION, A16_BODY, A16_CENTS,
     A16_INVOICE, A16_REASON, A16_REQUESTED, A16_TOTAL, LIMIT_ROWS, Rule,
 };
+use crate::switches::RefundTotal;
 use crate::wire::{Datetime, Decimal, Discount, LineItem, Period, bounded, read};
 use crate::world::World;
 
@@ -183,6 +184,7 @@ impl SubmitBody {
             failed_attempts: 0,
             refund_requested: None,
             refund_total: None,
+            refund_last: None,
             refund_reason: None,
             refunded_at: None,
             due: Some(later(now, STEP)),
@@ -267,12 +269,18 @@ pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) ->
     simulator.store.read(|world| {
         authorize(world, call, id)?;
         let row = find(world, A15_INVOICE, id, invoice_id)?;
+        let switches = world.switches();
+        let refund_total = match switches.refund_total {
+            RefundTotal::Cumulative => &row.refund_total,
+            RefundTotal::Last => &row.refund_last,
+            RefundTotal::Absent => &None,
+        };
         let view = InvoiceView {
             invoice_id,
             state: row.state,
             invoice_date: row.invoice_date,
             period: row.period,
-            total: &row.total,
+            total: &switches.taxed(&row.total),
             items: &row.items,
             created: row.created,
             updated: row.updated,
@@ -280,7 +288,7 @@ pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) ->
             external_id: &row.external_id,
             memo: &row.memo,
             discounts: &row.discounts,
-            refund_total: &row.refund_total,
+            refund_total,
             refund_reason: &row.refund_reason,
             refunded_at: row.refunded_at,
             paid_at: row.paid_at,
@@ -314,7 +322,7 @@ pub(crate) fn refund(simulator: &Inner, call: &Call, id: &str, invoice_id: &str)
         }
         let cents = body.total.cents().ok_or_else(|| A16_CENTS.refuse())?;
         let given = row.refund_total.as_ref().and_then(Decimal::cents).unwrap_or_default();
-        if given + cents > row.total.cents().unwrap_or_default() {
+        if given + cents > world.switches().taxed(&row.total).cents().unwrap_or_default() {
             return Err(A16_TOTAL.refuse());
         }
         world.invoices.update(&format!("{id}/{invoice_id}"), |row| {

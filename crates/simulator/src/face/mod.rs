@@ -29,6 +29,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tradepost_marketplace::doors::{Sleeper as _, SystemSleeper};
 
@@ -40,6 +41,7 @@ use crate::refusal::{Refusal, code_of, json_response};
 use crate::requests::{Direction, outcome};
 use crate::rules::{FINALIZED, FOREIGN_BEARER, LIMIT_BODY, NO_BEARER, REVOKED_BEARER, UNKNOWN_BEARER};
 use crate::serve::{BODY_BYTES_MAX, Cut};
+use crate::switches::Envelopes;
 use crate::world::World;
 
 pub(crate) type Answer = Result<Response<Bytes>, Refusal>;
@@ -54,7 +56,7 @@ pub(crate) struct Call {
 }
 
 /// Answers a call from the provider.
-pub(crate) async fn answer(simulator: &Inner, request: Request) -> Response<Body> {
+pub(crate) async fn answer(simulator: &Arc<Inner>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let seq = simulator.log.begin(simulator.now(), Direction::ToVercel, parts.method.as_str(), &path);
@@ -68,17 +70,32 @@ pub(crate) async fn answer(simulator: &Inner, request: Request) -> Response<Body
         simulator.log.end(seq, status, kind.map_or("", FaultKind::name));
         return early.map(Body::from);
     }
-    if let Some(Fault { kind: FaultKind::Delay, ms, .. }) = &fault {
-        SystemSleeper.sleep(Duration::from_millis(ms.unwrap_or(1_000).min(DELAY_MS_MAX))).await;
-    }
-    let result = match to_bytes(body, BODY_BYTES_MAX).await {
-        Ok(body) => {
-            let call = Call { method: parts.method, path, headers: parts.headers, body, now: simulator.now() };
-            routes::dispatch(simulator, &call)
-        }
-        Err(_) => Err(LIMIT_BODY.because("this one is longer, or was cut short")),
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        let refusal = LIMIT_BODY.because("this one is longer, or was cut short");
+        return answered(simulator, seq, kind, Err(refusal));
     };
+    let call = Call { method: parts.method, path, headers: parts.headers, body, now: simulator.now() };
+    let Some(Fault { kind: FaultKind::Delay, ms, .. }) = fault else {
+        let result = routes::dispatch(simulator, &call);
+        return answered(simulator, seq, kind, result);
+    };
+    // It acts even if the caller has gone meanwhile.
+    let simulator = simulator.clone();
+    let acting = tokio::spawn(async move {
+        SystemSleeper.sleep(Duration::from_millis(ms.unwrap_or(1_000).min(DELAY_MS_MAX))).await;
+        let call = Call { now: simulator.now(), ..call };
+        let result = routes::dispatch(&simulator, &call);
+        answered(&simulator, seq, kind, result)
+    });
+    acting.await.unwrap_or_else(|_| Refusal::internal("the simulator failed; see its log").response().map(Body::from))
+}
+
+/// What goes out, and into the log of requests.
+fn answered(simulator: &Inner, seq: u64, kind: Option<FaultKind>, result: Answer) -> Response<Body> {
     let mut response = result.unwrap_or_else(|refusal| refusal.response());
+    if response.status().as_u16() >= 400 && simulator.store.read(World::switches).envelopes == Envelopes::Lost {
+        response = page(response.status());
+    }
     let request_id = HeaderValue::from_str(&format!("sim1::{seq}"));
     response.headers_mut().extend(request_id.ok().map(|id| (header::HeaderName::from_static("x-vercel-id"), id)));
     simulator.wake.notify_one();
@@ -120,8 +137,12 @@ fn status_of(fault: &Fault, otherwise: StatusCode) -> StatusCode {
 
 /// What a gateway answers that does not know where to send a request.
 fn foreign_fault(fault: &Fault) -> Response<Bytes> {
+    page(status_of(fault, StatusCode::NOT_FOUND))
+}
+
+fn page(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(b"<html><body>nginx</body></html>"));
-    *response.status_mut() = status_of(fault, StatusCode::NOT_FOUND);
+    *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
@@ -155,6 +176,9 @@ pub(crate) fn authorize(world: &World, call: &Call, installation_id: &str) -> Re
     }
     if token.installation_id != installation_id {
         return Err(FOREIGN_BEARER.refuse());
+    }
+    if world.switches().gone.iter().any(|gone| gone == installation_id) {
+        return Err(FINALIZED.because("the switch `gone`"));
     }
     match world.installations.get(installation_id).map(|row| row.life) {
         Some(Life::Active | Life::Uninstalling) => Ok(()),

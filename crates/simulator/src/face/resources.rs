@@ -12,9 +12,10 @@ use crate::engine::{plans, resources, secrets};
 use crate::face::routes::Ids;
 use crate::face::{Answer, Call, authorize};
 use crate::json::present;
-use crate::model::{Ownership, Resource};
+use crate::model::{Life, Ownership, Resource};
 use crate::refusal::{Refusal, empty_response, json_response};
 use crate::rules::{A11_BODY, A19_BODY, A19_PRODUCT, NO_RESOURCE, Rule};
+use crate::switches::{self, Leaving, Unlisted};
 use crate::wire::{
     Experimentation, Notification, NotificationChange, Open, Plan, ProtocolSettings, SecretsBody, Status, read,
     secrets_change,
@@ -107,7 +108,9 @@ pub(crate) fn list(simulator: &Inner, call: &Call, id: &str) -> Answer {
     }
     simulator.store.read(|world| {
         authorize(world, call, id)?;
-        let rows = world.resources.under(&format!("{id}/")).filter(|(_, row)| row.deleted_at.is_none());
+        let is_empty = world.switches().unlisted == Unlisted::ListEmpty || is_forgotten(world, id);
+        let is_listed = |row: &Resource| row.deleted_at.is_none() && !is_empty;
+        let rows = world.resources.under(&format!("{id}/")).filter(|(_, row)| is_listed(row));
         Ok(json_response(
             StatusCode::OK,
             &Listed { resources: rows.map(|(_, row)| View::listed(world, row)).collect() },
@@ -115,10 +118,19 @@ pub(crate) fn list(simulator: &Inner, call: &Call, id: &str) -> Answer {
     })
 }
 
+/// Whether the resources of an installation are played as forgotten, because it is being uninstalled.
+fn is_forgotten(world: &World, id: &str) -> bool {
+    let is_leaving = world.installations.get(id).is_some_and(|row| row.life == Life::Uninstalling);
+    is_leaving && world.switches().leaving == Leaving::Forgotten
+}
+
 /// A.9.
 pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, resource_id: &str) -> Answer {
     simulator.store.read(|world| {
         authorize(world, call, id)?;
+        if world.switches().unlisted == Unlisted::GetUnknown || is_forgotten(world, id) {
+            return Err(NO_RESOURCE.refuse());
+        }
         Ok(json_response(StatusCode::OK, &View::alone(world, live(world, id, resource_id)?)))
     })
 }
@@ -185,9 +197,15 @@ pub(crate) fn secrets(
     rule: Rule,
     product: Option<&str>,
 ) -> Answer {
+    let is_locked = switches::is_locked(simulator, owner.0, owner.1);
     simulator.store.write(|world| {
         authorize(world, call, owner.0)?;
         let row = live(world, owner.0, owner.1)?;
+        if is_locked {
+            return Err(Refusal::conflict(
+                "spec B.10: the resource is locked until its rotation is answered (switch `lock`)",
+            ));
+        }
         if product.is_some_and(|product| product != row.product_id && product != vercel_product(world, &row.product_id))
         {
             return Err(A19_PRODUCT.refuse());

@@ -76,6 +76,9 @@ pub(crate) struct Invoice {
     /// What is asked back and not yet given.
     pub(crate) refund_requested: Option<Decimal>,
     pub(crate) refund_total: Option<Decimal>,
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refund_last: Option<Decimal>,
     pub(crate) refund_reason: Option<String>,
     pub(crate) refunded_at: Option<Timestamp>,
     pub(crate) due: Option<Timestamp>,

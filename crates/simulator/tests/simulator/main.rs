@@ -17,6 +17,7 @@ mod scene;
 mod seed;
 mod stage;
 mod store;
+mod switches;
 mod table;
 mod time;
 mod tokens;

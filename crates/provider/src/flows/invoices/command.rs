@@ -231,7 +231,7 @@ pub(super) async fn query(State(provider): State<Provider>, request: Request) ->
         "refund": invoice.refund,
         "final": invoice.is_final,
         "abandoned": invoice.abandoned,
-        "aboveOurs": invoice.above,
+        "vercelTotal": invoice.above.map(|above| invoice.total + above),
     });
     let mut text = body.to_string();
     // Appended as text: a `serde_json::Value` would lose the digits of quantities.

@@ -21,12 +21,14 @@ use tradepost_store::Write;
 
 use crate::LATER;
 use crate::world::acts::{
-    Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, answered_gone, at_the_end,
-    at_the_next_month, at_the_second_day, buy, close, dead_news, declare_submitted, delete, denied, denied_in_january,
-    expire, forgotten_fences, give_up, gone, held, install, invoiced, nothing, push, refund, rename, report_late,
-    rotate, rotated, rotation_answered, run_invoices, run_outbox, settle_installation, settle_resource, some_usage,
-    submit_again, tell, ten_days, try_again, two_hours_pass, two_periods_at_the_end, uninstall, uninstall_answered,
-    unknown_to_vercel,
+    Stage, a_doubtful_invoice, a_month_of_scale, a_paid_invoice, a_refused_invoice, adjust, at_the_end,
+    at_the_next_month, at_the_second_day, buy, close, dead_news, declare_submitted, delete, expire, forgotten_fences,
+    give_up, gone, install, invoiced, nothing, push, refund, rename, report_late, rotate, rotated, run_invoices,
+    run_outbox, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall, unknown_to_vercel,
+};
+use crate::world::doubts::{
+    answered_gone, denied, denied_in_january, held, rotation_answered, settle_installation, settle_resource,
+    two_periods_at_the_end, uninstall_answered,
 };
 use crate::world::end::End;
 use crate::world::got::Got;

@@ -187,8 +187,8 @@ async fn a_resource_that_vercel_deleted_is_not_taken_back() {
     world.close().await;
 }
 
-/// A.9 says no and A.8 names it: nothing of it is billed and nothing destroyed, until that is settled. Then all of it is
-/// billed, the period that was closed meanwhile, too.
+/// A.9 says no and A.8 names it: nothing of it is billed and nothing destroyed, until that is settled. Then all of it
+/// is billed, the period that was closed meanwhile, too.
 #[tokio::test]
 async fn a_resource_that_vercel_denies_is_not_billed_until_it_is_settled() {
     for settled_by in ["Vercel", "a partner system", "usage"] {

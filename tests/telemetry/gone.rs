@@ -1,4 +1,5 @@
-//! Vercel answers 410 although the customer never uninstalled: nothing is given up, and nobody is called in vain.
+//! Vercel answers 410 although the customer never uninstalled: nothing is given up, and Vercel is not called
+//! for nothing.
 
 use serde_json::json;
 use tradepost_provider::state::InstallationStatus;

@@ -26,14 +26,15 @@ pub(crate) async fn active(provider: &Provider, id: &InstallationId) -> Result<S
     if stored.is_active() { Ok(stored) } else { Err(ApiError::conflict("the installation was uninstalled")) }
 }
 
-/// Notes that Vercel says of an installation in use that it is gone (410 to A.1, A.3 or A.13; to other calls a 410 speaks of
-/// something else). Alarms once. None if that is known, or nothing is stopped by it.
+/// Notes that Vercel says of an installation in use that it is gone (410 to A.1, A.3 or A.13; to other calls a 410
+/// speaks of something else). Alarms once. None if that is known, or nothing is stopped by it.
 pub(crate) fn gone(stored: &Stored<Installation>, now: Timestamp) -> Result<Option<Write>, ApiError> {
     if !stored.is_active() || stored.gone_since.is_some() {
         return Ok(None);
     }
     count(Field::Held, 1);
-    tracing::error!(installation = %stored.id, "Vercel says that an installation is gone: its pushes and effects are held");
+    let message = "Vercel says that an installation is gone: its pushes and effects are held";
+    tracing::error!(installation = %stored.id, "{message}");
     let held = Installation { gone_since: Some(now), ..stored.item.clone() };
     Ok(Some(Write::replace(&held, stored.version)?))
 }

@@ -12,11 +12,12 @@
 //! - nothing speaks for the resource ([`speaks_for`]): Vercel named it in a command or connected it to a project, it
 //!   took secrets of it, or usage of it was reported. Then Vercel knows it, whatever it says.
 //!
-//! From the first "no" on nothing of the resource is billed ([`Life::DENIED`]), until Vercel says yes, something speaks for
-//! it, or a partner system settles it (`resource.settle`); then all of it is billed, closed periods, too. After the second
-//! we undo the create: the resource is marked void first, with a refusal as the answer to a late repeat of the create; then
-//! it is deleted at the provisioner and here. What fails: Vercel or the provisioner does not answer, a command is in
-//! progress; then it is tried again, and the age of the lane raises an alarm. If A.8 contradicts A.9 a person is alarmed.
+//! From the first "no" on nothing of the resource is billed ([`Life::DENIED`]), until Vercel says yes, something
+//! speaks for it, or a partner system settles it (`resource.settle`); then all of it is billed, closed periods, too.
+//! After the second we undo the create: the resource is marked void first, with a refusal as the answer to a late
+//! repeat of the create; then it is deleted at the provisioner and here. What fails: Vercel or the provisioner does
+//! not answer, a command is in progress; then it is tried again, and the age of the lane raises an alarm. If A.8
+//! contradicts A.9 a person is alarmed.
 
 use jiff::{SignedDuration, Timestamp};
 use tradepost_marketplace::client::{Client, ClientError};

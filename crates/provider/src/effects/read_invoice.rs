@@ -52,7 +52,8 @@ pub(super) async fn deliver(
             let seen = Seen::of_invoice(&invoice, &stored)?;
             match hint {
                 Some(hint) if hint.phase == InvoicePhase::Refunded && seen.phase != Some(InvoicePhase::Refunded) => {
-                    tracing::error!(invoice.id = %stored.external_id, "a refund was told of that the invoice does not show");
+                    let message = "Vercel told of a refund that its invoice does not show";
+                    tracing::error!(invoice.id = %stored.external_id, "{message}");
                     seen
                 }
                 Some(hint) => seen.and_hint(hint),

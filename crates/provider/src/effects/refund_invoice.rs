@@ -1,8 +1,8 @@
 //! Refunding an invoice (A.16).
 //!
 //! Refund has no dedupe key at Vercel: before every try the invoice is read, and a refund that is already
-//! requested, or done, is not asked for again. Where that cannot be told ([`OurRefund::Unclear`]), nothing is asked: the
-//! webhook tells, or a partner system gives the effect up.
+//! requested, or done, is not asked for again. Where the invoice does not say ([`OurRefund::Unclear`]), nothing is
+//! asked: the webhook says, or a partner system gives the effect up.
 
 use jiff::SignedDuration;
 use tradepost_marketplace::client::ClientError;

@@ -21,7 +21,8 @@ const REMOVAL_WAIT: SignedDuration = SignedDuration::from_mins(15);
 /// How long Vercel has to repeat a create whose answer it did not get, before it is asked whether it knows the resource.
 const CONFIRM_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// How long Vercel has to take our answer to its own request, before what it asked for is carried on: it may hold the
-/// resource until it has the answer, and a call about it in that time would wait, or be refused (spec, doubtful readings).
+/// resource until it has the answer, and a call about it in that time would wait, or be refused (spec, doubtful
+/// readings).
 const ANSWERED_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// When something is owed.

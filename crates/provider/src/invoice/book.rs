@@ -46,7 +46,8 @@ pub(crate) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         return Ok(Vec::new());
     }
     if let Some(above) = seen.above.filter(|above| record.above != Some(*above)) {
-        tracing::info!(invoice.id = %record.external_id, invoice.above = %above, "Vercel's total is above ours: tax, most likely");
+        let message = "Vercel's total is above ours: tax, most likely";
+        tracing::info!(invoice.id = %record.external_id, invoice.above = %above, "{message}");
         record.above = Some(above);
     }
     if !record.booked_issued {
@@ -101,8 +102,8 @@ fn move_on(record: &mut InvoiceRecord, seen: &Seen, phase: InvoicePhase) {
     record.phase = phase;
 }
 
-/// The refunds that are to be booked now, each once, although most are heard of twice: ours by reading the invoice and by
-/// its webhook, in either order; somebody else's by its webhook alone.
+/// The refunds that are to be booked now, each once, although most are heard of twice: ours by reading the invoice and
+/// by its webhook, in either order; somebody else's by its webhook alone.
 fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
     let mut booked = Vec::new();
     let mut ours = record.refund_under_way().map(|refund| refund.total);
@@ -127,7 +128,8 @@ fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
         booked.push(amount);
         refunded(record);
     } else {
-        tracing::warn!(invoice.id = %record.external_id, refund.amount = %told, "Vercel refunded what nobody here asked for");
+        let message = "Vercel refunded what nobody here asked for";
+        tracing::warn!(invoice.id = %record.external_id, refund.amount = %told, "{message}");
         booked.push(told);
     }
     booked

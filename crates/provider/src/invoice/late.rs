@@ -83,8 +83,8 @@ fn put(totals: &mut Vec<MeterTotal>, installation: &Installation, key: &TotalKey
 /// How much of it one close catches up with; the rest is for the next.
 const CATCH_UP_MAX: usize = 20;
 
-/// What resources that Vercel denied, and turns out to know, cost in periods that were closed without them: it goes on the
-/// next invoice. Returns the ledger's entries for it.
+/// What resources that Vercel denied, and turns out to know, cost in periods that were closed without them: it goes on
+/// the next invoice. Returns the ledger's entries for it.
 pub(crate) async fn catch_up(
     provider: &Provider,
     slice: &Slice,

@@ -4,8 +4,9 @@
 //!
 //! - `total` may contain the tax that Vercel adds, or not. So an invoice is ours by its `externalId` and its lines; a
 //!   total above ours is noted ([`compare`]), one below ours is an alarm.
-//! - `refundTotal` may be all that was refunded, or the last refund, or be missing. So it never decides by itself: what
-//!   *we asked for* does ([`OurRefund`]). A refund that somebody else asked for is booked by the `amount` of its webhook.
+//! - `refundTotal` may be all that was refunded, or the last refund, or be missing. So it never decides by itself:
+//!   what *we asked for* does ([`OurRefund`]). A refund that somebody else asked for is booked by the `amount` of its
+//!   webhook.
 
 use jiff::Timestamp;
 use tradepost_marketplace::money::Money;
@@ -64,8 +65,8 @@ impl Seen {
         Ok(Self { phase, paid, ours, told: None, refunded_at: invoice.refunded_at, above, is_read: true })
     }
 
-    /// With what the webhook says, too: it must not be lost, whatever is read. `paidAt` is optional (A.15), the event is
-    /// not.
+    /// With what the webhook says, too: it must not be lost, whatever is read. `paidAt` is optional (A.15), the event
+    /// is not.
     pub(crate) fn and_hint(self, hint: &Hint) -> Self {
         Self { paid: self.paid || hint.phase == InvoicePhase::Paid, told: hint.refunded, ..self }
     }

@@ -37,7 +37,7 @@ pub enum Reason {
     AnotherInvoice,
     /// Vercel told of a refund that cannot be read yet.
     RefundNotVisibleYet,
-    /// Vercel refunded something, and it cannot be told whether it is what we asked for.
+    /// Vercel refunded something, perhaps what we asked for, perhaps something else.
     RefundUnclear,
     /// The lines of an invoice do not add up to its total.
     LinesDifferFromTotal,

@@ -73,8 +73,8 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     committed(provider, writes).await.map(|_| true)
 }
 
-/// From when on something may still be billed: a late reading is the difference it makes to the bill of its whole period,
-/// which may have begun long before it.
+/// From when on something may still be billed: a late reading is the difference it makes to the bill of its whole
+/// period, which may have begun long before it.
 pub(crate) fn billed_from(installation: &Installation, now: Timestamp) -> Result<Timestamp, ApiError> {
     let takes_readings = |period: &&Period| now.duration_since(period.end) <= READING_AGE_MAX;
     let oldest = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);

@@ -52,8 +52,8 @@ pub(crate) async fn read(provider: &Provider, id: &InstallationId) -> Result<Opt
 }
 
 impl Slice {
-    /// Whether a resource is billed: not one that was never made, or taken back, or is denied. Once the customer leaves,
-    /// nobody asks Vercel any more, and what was used is billed.
+    /// Whether a resource is billed: not one that was never made, or taken back, or is denied. Once the customer
+    /// leaves, nobody asks Vercel any more, and what was used is billed.
     pub(crate) fn bills(&self, resource: &Resource) -> bool {
         resource.life.is_billed() || (resource.life == Life::DENIED && !self.installation.is_active())
     }
@@ -66,8 +66,8 @@ impl Slice {
             .collect()
     }
 
-    /// The resources that are not billed: Vercel does not know them, or says so. Whatever was metered of them counts for
-    /// nothing, or not yet.
+    /// The resources that are not billed: Vercel does not know them, or says so. Whatever was metered of them counts
+    /// for nothing, or not yet.
     pub(crate) fn unbilled(&self) -> BTreeSet<&ResourceId> {
         self.resources.iter().filter(|resource| !self.bills(resource)).map(|resource| &resource.id).collect()
     }

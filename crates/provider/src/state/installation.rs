@@ -56,9 +56,9 @@ pub const CARRIED_MAX: usize = 100;
 /// A resource of which nothing was billed in a closed period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unbilled {
-    /// Which.
+    /// The one that Vercel denied.
     pub resource: ResourceId,
-    /// When.
+    /// The period that was closed without it.
     pub period: Period,
 }
 
@@ -111,8 +111,8 @@ pub struct Installation {
     pub unbilled: Vec<Unbilled>,
     /// How many resources are not deleted.
     pub resources_live: u32,
-    /// Since when Vercel says that it is gone (410), although its customer never uninstalled. Its pushes stop and what is
-    /// owed to Vercel is held, until Vercel calls about it or a partner system settles it; usage and closes go on.
+    /// Since when Vercel says that it is gone (410), although its customer never uninstalled. Its pushes stop and what
+    /// is owed to Vercel is held, until Vercel calls about it or a partner system settles it; usage and closes go on.
     #[serde(default)]
     pub gone_since: Option<Timestamp>,
 }

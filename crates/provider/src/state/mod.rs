@@ -28,6 +28,7 @@
 
 pub mod billing;
 pub mod installation;
+pub mod invoice;
 pub mod keys;
 pub mod life;
 pub mod resource;
@@ -36,11 +37,11 @@ pub mod session;
 pub mod signed;
 pub mod vault;
 
-pub use billing::{
-    InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord, Refused,
-};
 pub use billing::{MeterTotal, PushFailed, Serving, ShardCheckpoint, UsageBatch};
 pub use installation::{CarriedAmount, Installation, InstallationStatus, Unbilled};
+pub use invoice::{
+    InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord, Refused,
+};
 pub use life::Life;
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, Rotation};
 pub use session::{HandOver, Session, WebhookSeen};

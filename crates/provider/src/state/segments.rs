@@ -22,11 +22,11 @@ pub const CHANGES_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 pub struct PlanChanges {
     /// When the first of them was made.
     since: Timestamp,
-    /// How many.
+    /// Those within a day of it.
     count: u32,
 }
 
-/// Whether the plan may be changed once more.
+/// Whether the plan may be changed again.
 ///
 /// # Errors
 /// 409 that says when it may be.
@@ -34,9 +34,10 @@ pub fn must_be_few(resource: &Resource, now: Timestamp) -> Result<(), ApiError> 
     let many = resource.plan_changes.filter(|lately| lately.count >= PLAN_CHANGES_MAX);
     let until = many.map(|lately| lately.since.saturating_add(CHANGES_WITHIN)).transpose()?;
     match until.filter(|until| *until > now) {
-        Some(until) => Err(ApiError::conflict(format!(
-            "the plan of this resource was changed {PLAN_CHANGES_MAX} times within a day; it can be changed again after {until}"
-        ))),
+        Some(until) => {
+            let often = format!("the plan of this resource was changed {PLAN_CHANGES_MAX} times within a day");
+            Err(ApiError::conflict(format!("{often}; it can be changed again after {until}")))
+        }
         None => Ok(()),
     }
 }

@@ -18,6 +18,7 @@
 pub mod acts;
 pub mod audit;
 pub mod doors;
+pub mod doubts;
 pub mod end;
 pub mod got;
 pub mod log;

@@ -1,8 +1,9 @@
-//! Settling what is stopped because of a doubtful answer of Vercel's, on the word of a partner system: `resource.settle`
-//! for a resource that Vercel says it does not know, `installation.settle` for an installation that Vercel says is gone.
+//! Settling what is stopped because of a doubtful answer of Vercel's, on the word of a partner system:
+//! `resource.settle` for a resource that Vercel says it does not know, `installation.settle` for an installation that
+//! Vercel says is gone.
 //!
-//! Until then nothing of the resource is billed and nothing of it is destroyed; of the installation nothing is pushed and
-//! what is owed to Vercel is held. What fails: there is nothing to be settled (409), there is no such thing (404).
+//! Until then nothing of the resource is billed and nothing of it is destroyed; of the installation nothing is pushed
+//! and what is owed to Vercel is held. What fails: there is nothing to be settled (409), there is no such thing (404).
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -114,8 +115,9 @@ impl Command for OfInstallation<'_> {
                 "Vercel does not say that this installation is gone: there is nothing to settle",
             ));
         }
-        tracing::info!(installation = %stored.id, outcome = ?self.command.outcome, "an installation was settled by hand");
-        if self.command.outcome == Presence::Uninstalled {
+        let outcome = self.command.outcome;
+        tracing::info!(installation = %stored.id, ?outcome, "an installation was settled by hand");
+        if outcome == Presence::Uninstalled {
             return uninstall(&stored, provider.clock.now(), false, Reply::Accepted).map(Judged::Change);
         }
         stored.item.gone_since = None;

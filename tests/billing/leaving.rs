@@ -76,13 +76,15 @@ async fn who_never_had_anything_that_costs_is_gone_at_once() {
         let bought = if what == "nothing" { None } else { Some(world.provision(&installation, plan, "orders").await) };
         let path = |id: &str| format!("/_sim/installations/{installation}/resources/{id}");
         match (what, &bought) {
-            ("free, deleted", Some(id)) => drop(world.control("DELETE", &path(id), json!({})).await.expect(200)),
+            ("free, deleted", Some(id)) => {
+                world.control("DELETE", &path(id), json!({})).await.expect(200);
+            }
             ("was paid", Some(id)) => {
                 world.advance("10d").await;
                 world.control("PATCH", &path(id), json!({ "planId": FREE })).await.expect(200);
             }
             ("will be paid", Some(id)) => {
-                drop(world.control("PATCH", &path(id), json!({ "planId": TEAM })).await.expect(200))
+                world.control("PATCH", &path(id), json!({ "planId": TEAM })).await.expect(200);
             }
             ("adjusted", _) => {
                 let lines = json!({ "lines": [{ "name": "Support", "amount": "0.10" }] });

@@ -161,8 +161,12 @@ mod tests {
     fn invoice(state: &str, refund_total: Option<&str>, refunded_at: Option<i64>) -> Invoice {
         let mut body = json!({ "invoiceId": "mi_1", "state": state, "invoiceDate": at(0), "total": "20.00",
                                "period": { "start": at(0), "end": at(1) }, "externalId": "icfg_1.i1" });
-        refund_total.into_iter().for_each(|total| body["refundTotal"] = json!(total));
-        refunded_at.into_iter().for_each(|hour| body["refundedAt"] = json!(at(hour)));
+        if let Some(total) = refund_total {
+            body["refundTotal"] = json!(total);
+        }
+        if let Some(hour) = refunded_at {
+            body["refundedAt"] = json!(at(hour));
+        }
         serde_json::from_str(&body.to_string()).unwrap()
     }
 

@@ -12,7 +12,7 @@ const OF_A_HUNDRED: u64 = 30;
 
 /// What is set; none of it for every other history.
 pub(super) fn draw(dice: Dice, fate: &Fate) -> Option<Value> {
-    if dice.draw("unknowns", 0) % 2 == 0 {
+    if dice.draw("unknowns", 0).is_multiple_of(2) {
         return None;
     }
     let mut switches = json!({});

@@ -51,8 +51,9 @@ pub(super) async fn of_resource(
     let Json(mut list) = list(product);
     // The one that is to begin later says when.
     if let Some(pending) = pending(&there, provider.clock.now()) {
-        let shown = list.plans.iter_mut().find(|plan| plan.id == pending.plan);
-        shown.into_iter().for_each(|plan| plan.effective_date = Some(pending.start));
+        for plan in list.plans.iter_mut().filter(|plan| plan.id == pending.plan) {
+            plan.effective_date = Some(pending.start);
+        }
     }
     Ok(Json(list))
 }

@@ -305,3 +305,24 @@ async fn dry_run(world: &World, installation: &str) -> String {
     let data = json!({ "dryRun": true });
     text(&world.partner("invoice.close", "/partner/invoices", installation, data).await.expect(200).body["total"])
 }
+
+/// A "not there" that lost its envelope on the way is believed once the list says the same; a gateway's page is not.
+#[tokio::test]
+async fn a_removal_whose_answer_has_no_envelope_ends_when_the_list_agrees() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    world.vercel(Call::new("DELETE", path(&installation, &id)).of(&installation).key("d1")).await.expect(204);
+    let page = json!([{ "match": { "method": "DELETE", "path": "*/resources/*" }, "fault": { "kind": "foreign" } }]);
+    world.vercel_fails(page).await;
+    world.advance("15m").await;
+    world.cron("/cron/outbox").await;
+    assert_eq!(world.waiting(&installation).await, [("remove_resource", 1, false)], "it is listed: nobody removed it");
+    assert!(world.vercel_heals().await[0] > 0);
+    // Vercel removes it, and we do not hear of it; from then on its refusals have no envelope.
+    world.vercel_fails(json!([{ "match": { "method": "DELETE" }, "fault": "reset_after", "times": 1 }])).await;
+    world.control("PUT", "/_sim/switches", json!({ "envelopes": "lost" })).await.expect(200);
+    world.sweep().await;
+    assert_ne!(world.resource(&installation, &id).await["deletedAt"], Value::Null);
+    assert_eq!(world.waiting(&installation).await, []);
+    world.close().await;
+}

@@ -20,10 +20,10 @@
 //! contradicts A.9 a person is alarmed.
 
 use jiff::{SignedDuration, Timestamp};
-use tradepost_marketplace::client::{Client, ClientError};
-use tradepost_marketplace::ids::ResourceId;
+use tradepost_marketplace::client::ClientError;
 use tradepost_store::{Key, Stored, Write};
 
+use super::listed::is_listed;
 use super::release_resources::release;
 use super::what::Effect;
 use crate::answer::Answer;
@@ -109,12 +109,6 @@ fn denied(mut stored: Stored<Resource>) -> Result<Vec<Write>, ApiError> {
     }
     stored.item.life = Life::DENIED;
     Ok(vec![Write::replace(&stored.item, stored.version)?])
-}
-
-/// Whether Vercel names the resource in its list (A.8).
-async fn is_listed(vercel: &Client, token: &OpenToken, resource: &ResourceId) -> Result<bool, ClientError> {
-    let listed = vercel.list_resources(&token.call()).await?;
-    Ok(listed.resources.iter().any(|it| it.id == *resource))
 }
 
 /// What shows that Vercel knows the resource, if anything does. (A command or a webhook that names it marks it.)

@@ -4,6 +4,7 @@
 mod confirm_resource;
 mod finalize_installation;
 mod installation_updated;
+mod listed;
 mod put_secrets;
 mod read_invoice;
 mod refund_invoice;

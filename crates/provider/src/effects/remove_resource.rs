@@ -1,8 +1,9 @@
 //! Having Vercel forget a resource that it asked to delete (A.12), should our answer have been lost.
 
-use tradepost_marketplace::client::Removal;
+use tradepost_marketplace::client::{ClientError, Removal};
 use tradepost_marketplace::ids::{InstallationId, ResourceId};
 
+use super::listed::is_listed;
 use crate::deadline::Deadline;
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
@@ -22,13 +23,18 @@ pub(super) async fn deliver(
         return Ok(Outcome::nothing());
     }
     let token = OpenToken::of(provider, &stored, deadline).await?;
-    Ok(match provider.vercel()?.delete_resource(&token.call(), resource).await {
+    let vercel = provider.vercel()?;
+    Ok(match vercel.delete_resource(&token.call(), resource).await {
         Ok(Removal::Removed) => {
             tracing::info!(resource = %resource, "Vercel had not heard that a resource is deleted");
             Outcome::nothing()
         }
         Ok(Removal::AlreadyGone) => Outcome::nothing(),
         Err(error) if matches!(error.status(), Some(404 | 410)) => Outcome::nothing(),
+        // No answer of Vercel's; or its own "not there", with the envelope lost on the way. The list says which.
+        Err(ClientError::Foreign(404)) if matches!(is_listed(vercel, &token, resource).await, Ok(false)) => {
+            Outcome::nothing()
+        }
         Err(error) => Outcome::of(&error),
     })
 }

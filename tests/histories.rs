@@ -57,6 +57,7 @@ fn three_hundred_histories_violate_nothing() {
         ("with envelopes", 20),
         ("with removedTeam", 20),
         ("with lock", 20),
+        ("with gone", 50),
     ] {
         assert!(contained[what].as_u64().unwrap_or_default() >= least, "{what}: {contained}");
     }

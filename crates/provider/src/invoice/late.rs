@@ -50,7 +50,10 @@ pub(crate) async fn adjust(
         let carried = pricing::late_usage(&price(&before)?, &price(&after)?, period).map_err(ApiError::internal)?;
         for amount in carried {
             let cause = format!("{}.u{batch}.{number}", installation.id);
-            writes.extend(carry(provider, installation, &cause, amount)?);
+            let Carried { amount, resource, name } = amount;
+            let entry = Entry::carried(&cause, provider.clock.now(), amount, &name);
+            writes.extend(entry_write(&installation.id, entry.map_err(ApiError::internal)?)?);
+            installation.carry(CarriedAmount { amount: amount.into(), resource, name });
         }
     }
     Ok(writes)
@@ -80,57 +83,41 @@ fn put(totals: &mut Vec<MeterTotal>, installation: &Installation, key: &TotalKey
     });
 }
 
-/// How much of it one close catches up with; the rest is for the next.
-const CATCH_UP_MAX: usize = 20;
-
 /// What resources that Vercel denied, and turns out to know, cost in periods that were closed without them: it goes on
-/// the next invoice. Returns the ledger's entries for it.
+/// the next invoice. Returns the ledger's entry for it, one for the close of this period.
 pub(crate) async fn catch_up(
     provider: &Provider,
     slice: &Slice,
     installation: &mut Installation,
-) -> Result<Vec<Write>, ApiError> {
-    let mut writes = Vec::new();
-    let mut left = Vec::new();
-    for (number, Unbilled { resource, period }) in std::mem::take(&mut installation.unbilled).into_iter().enumerate() {
+    closing: Period,
+) -> Result<Option<Write>, ApiError> {
+    let mut amounts = Vec::new();
+    let mut denied = Vec::new();
+    for Unbilled { resource, period } in std::mem::take(&mut installation.unbilled) {
         let held = slice.resources.iter().find(|held| held.id == resource);
-        match held {
-            Some(held) if number >= CATCH_UP_MAX || (!slice.bills(held) && held.life == Life::DENIED) => {
-                left.push(Unbilled { resource, period });
-            }
-            Some(held) if slice.bills(held) => {
-                let totals = archived(provider, slice, &resource, period.start).await?;
-                let bill = bill(provider, slice, &resource, period, &totals)?;
-                let cause = format!("{resource}.p{}", period.start.as_millisecond());
-                for amount in pricing::unbilled(&bill, period).map_err(ApiError::internal)? {
-                    writes.extend(carry(provider, installation, &cause, amount)?);
-                }
-            }
-            // Taken back: billed by nobody.
-            _ => {}
+        if held.is_some_and(|held| slice.bills(held)) {
+            let totals = archived(provider, slice, &resource, period.start).await?;
+            let bill = bill(provider, slice, &resource, period, &totals)?;
+            amounts.extend(pricing::unbilled(&bill, period).map_err(ApiError::internal)?);
+        } else if held.is_some_and(|held| held.life == Life::DENIED) {
+            denied.push(Unbilled { resource, period });
         }
+        // What was taken back is billed by nobody.
     }
-    installation.unbilled = left;
-    Ok(writes)
+    installation.unbilled = denied;
+    let sum = amounts.iter().map(|carried| carried.amount).sum();
+    let cause = format!("{}.l{}", installation.id, closing.start.as_millisecond());
+    let entry = Entry::carried(&cause, provider.clock.now(), sum, "Charges of earlier periods, billed late");
+    for Carried { amount, resource, name } in amounts {
+        installation.carry(CarriedAmount { amount: amount.into(), resource, name });
+    }
+    entry_write(&installation.id, entry.map_err(ApiError::internal)?)
 }
 
 /// Notes that this period is closed without the resources that Vercel denies.
 pub(crate) fn leave_out(slice: &Slice, installation: &mut Installation, period: Period) {
     let denied = slice.resources.iter().filter(|held| held.life == Life::DENIED && !slice.bills(held));
     installation.unbilled.extend(denied.map(|held| Unbilled { resource: held.id.clone(), period }));
-}
-
-/// Puts an amount on the next invoice. The write is the ledger's.
-fn carry(
-    provider: &Provider,
-    installation: &mut Installation,
-    cause: &str,
-    carried: Carried,
-) -> Result<Option<Write>, ApiError> {
-    let Carried { amount, resource, name } = carried;
-    let entry = Entry::carried(cause, provider.clock.now(), amount, &name).map_err(ApiError::internal)?;
-    installation.carry(CarriedAmount { amount: amount.into(), resource, name });
-    entry_write(&installation.id, entry)
 }
 
 /// The bill of one resource in a closed period.

@@ -77,8 +77,10 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
 /// period, which may have begun long before it.
 pub(crate) fn billed_from(installation: &Installation, now: Timestamp) -> Result<Timestamp, ApiError> {
     let takes_readings = |period: &&Period| now.duration_since(period.end) <= READING_AGE_MAX;
-    let oldest = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);
-    Ok(now.saturating_sub(READING_AGE_MAX)?.min(oldest.unwrap_or(installation.period_start)))
+    let closed = installation.closed_periods.iter().find(takes_readings).map(|period| period.start);
+    let unbilled = installation.unbilled.iter().map(|unbilled| unbilled.period.start);
+    let oldest = closed.into_iter().chain(unbilled).min().unwrap_or(installation.period_start);
+    Ok(now.saturating_sub(READING_AGE_MAX)?.min(oldest))
 }
 
 /// The plans that a resource had before anything that may still be billed go out of the slice.

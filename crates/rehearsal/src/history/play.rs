@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::acts::{Act, Call, Meant, customer, perform};
+use super::acts::{Act, Call, Meant, customer, partner, perform};
 use super::bill::month_end;
 use super::check;
 use super::dice::{Dice, Stream};
@@ -11,7 +11,7 @@ use super::fate::Weather;
 use super::model::Customer;
 use super::sabotage::Sabotage;
 use super::stage::Stage;
-use super::{History, audit};
+use super::{History, audit, unknowns};
 
 /// The span after [`BEGIN`] in which a history begins.
 const BEGIN_SPAN_SECONDS: i64 = 28 * 24 * 3600;
@@ -81,7 +81,7 @@ impl Play {
             self.stage.fate.begin_step(step);
             let weather = self.weather();
             self.stage.fate.set_weather(weather);
-            self.step().await?;
+            self.step(u64::try_from(step)?).await?;
             if step % LOOK_EVERY == 0 {
                 audit::look(self).await?;
             }
@@ -126,10 +126,11 @@ impl Play {
     }
 
     /// Some time, the scheduler as it comes, and an act or two.
-    async fn step(&mut self) -> anyhow::Result<()> {
+    async fn step(&mut self, step: u64) -> anyhow::Result<()> {
         let by = self.pause();
         self.stage.advance(by).await?;
         self.stage.fate.tell(&format!("{}  {:?}", self.stage.now(), self.stage.fate.weather()));
+        let gone = self.gone(step).await?;
         self.scheduler().await?;
         self.ask_again().await?;
         let mut acts: Vec<Act> = Vec::new();
@@ -139,7 +140,30 @@ impl Play {
         }
         self.make(acts).await?;
         self.stage.arrive().await;
+        if let Some(id) = gone {
+            self.stage.gone(None).await?;
+            self.is_there(&id, 3).await?;
+        }
         Ok(())
+    }
+
+    /// For one step, Vercel says of one who stays that their installation is gone.
+    async fn gone(&mut self, step: u64) -> anyhow::Result<Option<String>> {
+        let stays = |who: &&Customer| who.leaves.is_none();
+        let who = self.customers.iter().find(stays).filter(|_| unknowns::is_gone(self.dice, step));
+        let Some(id) = who.map(|who| who.id.clone()) else { return Ok(None) };
+        self.stage.fate.tell(&format!("{id} is gone, for a while"));
+        self.stage.fate.count("with gone", 1);
+        self.stage.gone(Some(&id)).await?;
+        Ok(Some(id))
+    }
+
+    /// A partner system settles that it is not gone, if that is in question.
+    async fn is_there(&mut self, id: &str, tries: usize) -> anyhow::Result<()> {
+        let number = self.number();
+        let (path, data) = ("/partner/invoices".to_owned(), json!({ "outcome": "there" }));
+        let act = partner(format!("{id} is there"), format!("msg_{number}"), "installation.settle", path, id, &data);
+        self.make(vec![act.tries(tries)]).await
     }
 
     /// Vercel repeats what nobody has answered.
@@ -216,6 +240,12 @@ impl Play {
         self.stage.fate.tell("calm");
         self.stage.arrive().await;
         self.ask_again().await?;
+        if unknowns::is_drawn(self.dice) {
+            let ids: Vec<String> = self.customers.iter().map(|who| who.id.clone()).collect();
+            for id in ids {
+                self.is_there(&id, 9).await?;
+            }
+        }
         self.stage.advance(SignedDuration::from_hours(2)).await?;
         for path in CRONS {
             self.stage.cron(path).await?;

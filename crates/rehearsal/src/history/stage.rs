@@ -94,6 +94,8 @@ pub(super) struct Stage {
     pub(super) table: InProcess,
     pub(super) bare: Store,
     pub(super) provisioner: DemoProvisioner,
+    /// Which reading of what nobody knows is played.
+    switches: Value,
     control: HttpDoor,
     /// Kept for the switch.
     #[expect(dead_code, reason = "only kept")]
@@ -155,13 +157,24 @@ impl Stage {
         let secret = SigningSecret::parse("the partner's", &SecretString::from(development::PARTNER_SECRET))?;
         let (partner, scheduler) = (door("partner", Some(&late)), door("scheduler", None));
         let others = [routed, fleet];
-        let stage =
-            Self { fate, clock, lease, table, bare, provisioner, control, others, partner, scheduler, late, secret };
+        let switches = unknowns::draw(dice, &fate).unwrap_or_else(|| json!({}));
+        let stage = Self {
+            fate,
+            clock,
+            lease,
+            table,
+            bare,
+            provisioner,
+            switches,
+            control,
+            others,
+            partner,
+            scheduler,
+            late,
+            secret,
+        };
         stage.register().await?;
-        if let Some(switches) = unknowns::draw(dice, &stage.fate) {
-            let got = stage.control("PUT", "/_sim/switches", None, &switches).await?;
-            anyhow::ensure!(got.is_good(), "the switches cannot be set: {got:?}");
-        }
+        stage.gone(None).await?;
         Ok(stage)
     }
 
@@ -174,6 +187,15 @@ impl Stage {
         });
         let got = self.control("POST", "/_sim/partner", None, &body).await?;
         anyhow::ensure!(got.is_good(), "the provider cannot be registered: {got:?}");
+        Ok(())
+    }
+
+    /// Has Vercel say of this installation that it is gone, or of none.
+    pub(super) async fn gone(&self, installation: Option<&str>) -> anyhow::Result<()> {
+        let mut switches = self.switches.clone();
+        switches["gone"] = json!(Vec::from_iter(installation));
+        let got = self.control("PUT", "/_sim/switches", None, &switches).await?;
+        anyhow::ensure!(got.is_good(), "the switches cannot be set: {got:?}");
         Ok(())
     }
 

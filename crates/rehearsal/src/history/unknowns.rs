@@ -10,9 +10,22 @@ use super::fate::Fate;
 /// How many of a hundred of those histories differ in one switch.
 const OF_A_HUNDRED: u64 = 30;
 
+/// Whether a history plays other readings at all: every other one does.
+pub(super) fn is_drawn(dice: Dice) -> bool {
+    !dice.draw("unknowns", 0).is_multiple_of(2)
+}
+
+/// In how many of a hundred steps of those histories Vercel says of a customer that their installation is gone.
+const GONE_OF_A_HUNDRED: u64 = 4;
+
+/// Whether it says so in this step: it does not last, and then a partner system settles it.
+pub(super) fn is_gone(dice: Dice, step: u64) -> bool {
+    is_drawn(dice) && dice.draw("gone", step) % 100 < GONE_OF_A_HUNDRED
+}
+
 /// What is set; none of it for every other history.
 pub(super) fn draw(dice: Dice, fate: &Fate) -> Option<Value> {
-    if dice.draw("unknowns", 0).is_multiple_of(2) {
+    if !is_drawn(dice) {
         return None;
     }
     let mut switches = json!({});

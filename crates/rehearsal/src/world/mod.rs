@@ -32,7 +32,7 @@ pub mod vercel;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
@@ -142,7 +142,7 @@ pub struct Setup<'a> {
 
 /// What a provider under test is made of, beside what the world has.
 struct Recipe {
-    catalog: String,
+    catalog: Catalog,
     dashboard: Option<String>,
     provisioner_url: String,
     extra: Option<fn(&Provider) -> Router>,
@@ -179,7 +179,7 @@ impl World {
         let provisioner = StandIn::before(local.provisioner.router());
         let (lease, waits, mortal) = (Arc::new(Hand::new()), Arc::new(Waits::default()), Mortal::default());
         let recipe = Recipe {
-            catalog: setup.catalog.unwrap_or(development::CATALOG).to_owned(),
+            catalog: Catalog::parse(setup.catalog.unwrap_or(development::CATALOG)).unwrap(),
             dashboard: setup.dashboard.map(str::to_owned),
             provisioner_url,
             extra: setup.extra,
@@ -237,9 +237,11 @@ impl World {
         self.control("POST", "/_sim/partner", body).await.expect(200);
     }
 
-    /// What each function may do with the table.
+    /// What each function may do with the table. The template is read once: a test process opens hundreds of worlds.
     pub fn policies() -> Policies {
-        Policies::read(&template::template(), &ROUTERS.map(|(function, _)| function.name()))
+        static READ: OnceLock<Policies> = OnceLock::new();
+        let read = || Policies::read(&template::template(), &ROUTERS.map(|(function, _)| function.name()));
+        READ.get_or_init(read).clone()
     }
 
     /// A number that no other call has: for ids and keys.
@@ -397,7 +399,7 @@ impl Makings<'_> {
         let from = &local.provider;
         let lease = LeaseClock(self.lease.clone());
         let clock = BusinessClock(local.simulator.clock());
-        let catalog = Catalog::parse(&recipe.catalog).unwrap();
+        let catalog = recipe.catalog.clone();
         let mut configured = configured(&local.simulator_url, &recipe.provisioner_url, catalog).unwrap();
         configured.partners = Some(PartnerKeys::parse(&SecretString::from(partner::keys())).unwrap());
         configured.sign_on.as_mut().unwrap().dashboard_url.clone_from(&recipe.dashboard);

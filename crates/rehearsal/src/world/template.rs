@@ -117,6 +117,7 @@ pub struct Call {
 pub type Grants = BTreeMap<(Option<String>, String), BTreeSet<String>>;
 
 /// The grants of each function.
+#[derive(Debug, Clone)]
 pub struct Policies(pub BTreeMap<String, Grants>);
 
 impl Policies {

@@ -104,10 +104,10 @@ pub(super) async fn tidy(provider: &Provider, id: &InstallationId) {
 async fn settled(provider: &Provider, slice: &Slice, period: Period) -> Result<Settled, ApiError> {
     let bill = slice.bill(provider.catalog()?, period, period::invoice_date(period)).map_err(ApiError::internal)?;
     let mut installation = slice.installation.item.clone();
-    let entries = late::catch_up(provider, slice, &mut installation).await?;
+    let caught_up = late::catch_up(provider, slice, &mut installation, period).await?;
     let (carried, is_last) = (installation.carried_for_pricing(), installation.is_last_period());
     let settlement = pricing::settle(&bill, &carried, is_last).map_err(ApiError::internal)?;
-    Ok(Settled { bill, settlement, installation, entries })
+    Ok(Settled { bill, settlement, installation, caught_up })
 }
 
 /// What a period comes to.
@@ -116,8 +116,8 @@ struct Settled {
     settlement: Settlement,
     /// The installation, with what is caught up with carried.
     installation: Installation,
-    /// The ledger's entries for that.
-    entries: Vec<Write>,
+    /// The ledger's entry for that.
+    caught_up: Option<Write>,
 }
 
 /// What a close now would come to, to the cent. Writes nothing.
@@ -147,7 +147,8 @@ pub(super) async fn prepare(
     let stored = &slice.installation;
     let id = stored.id.clone();
     let is_last = stored.is_last_period();
-    let Settled { bill, settlement, mut installation, entries: mut writes } = settled(provider, slice, period).await?;
+    let Settled { bill, settlement, mut installation, caught_up } = settled(provider, slice, period).await?;
+    let mut writes = Vec::from_iter(caught_up);
     late::leave_out(slice, &mut installation, period);
     let mut owed = Vec::new();
     let invoice = if settlement.is_invoiced {

@@ -173,6 +173,7 @@ async fn removed() -> Seen {
     let payload = json!({ "configuration": { "id": installation } });
     let event = json!({ "type": "integration-configuration.removed", "payload": payload, "times": 1 });
     world.control("POST", "/_sim/webhooks", event).await.expect(200);
+    world.answered().await;
     assert_eq!(world.provisioner.count("delete"), 1);
     over(world).await
 }

@@ -13,9 +13,9 @@ use crate::world::acts::{
     hear_of_removal, hear_of_the_invoice, install, invoiced, more_usage, nothing, owed_news, provision, refund, rename,
     report, rotate, rotate_for_partner, rotated, run_invoices, some_usage, sweep_now, tell, ten_days, uninstall,
 };
+use crate::world::doubts::uninstall_answered;
 use crate::world::end::End;
 use crate::world::got::Got;
-use crate::world::provisioner::Mood;
 use crate::world::{TEAM, World};
 
 /// How often each pair meets: every time otherwise, since they run on threads of their own.
@@ -41,8 +41,6 @@ enum Way {
     InOrder,
     /// The second, then the first.
     Reversed,
-    /// The second comes and goes while the first one's order is at the provisioner; the first then comes back.
-    Overtaken,
     /// The first, then the second, and only then Vercel can be told of either.
     ToldLate,
     /// In order, but Vercel read the resources as in the reverse order: when it read, both commands were done. Listed
@@ -88,15 +86,17 @@ meetings! {
         InOrder, "either order: each makes a resource of its own";
     ];
     a_provision_and_an_uninstall: nothing, provision, uninstall => [
-        InOrder, "made, and released";
+        InOrder, "made, and released once Vercel has its answer";
         Reversed, "refused with 409: the uninstall was first";
-        Overtaken, "refused with 409 as well: released before it was made; what never was is kept as deleted";
     ];
     a_change_and_an_uninstall: nothing, rename, uninstall => [
         InOrder, "renamed, and released by its new name";
         Reversed, "refused with 409: the uninstall was first, or overtook it at the provisioner";
     ];
     a_delete_and_an_uninstall: nothing, delete, uninstall => [
+        InOrder, "either order: deleted, and nothing left to release once Vercel has its answer";
+    ];
+    a_delete_and_a_release: uninstall_answered, delete, sweep_now => [
         InOrder, "deleted, and nothing left to release";
         Reversed, "204: released before, or while the delete was at the provisioner";
     ];
@@ -213,16 +213,6 @@ async fn calmly(
         Way::Reversed => {
             let two = persistent(world, stage, second).await;
             [persistent(world, stage, first).await, two]
-        }
-        Way::Overtaken => {
-            world.provisioner.next(Mood::Holds);
-            let overtakes = async {
-                world.provisioner.holds(1).await;
-                let two = persistent(world, stage, second).await;
-                world.provisioner.let_go();
-                two
-            };
-            join(persistent(world, stage, first), overtakes).await.into()
         }
         Way::ToldLate => {
             let fault = json!({ "kind": "status", "status": 500 });

@@ -271,8 +271,9 @@ pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) ->
         let row = find(world, A15_INVOICE, id, invoice_id)?;
         let switches = world.switches();
         let refund_total = match switches.refund_total {
-            RefundTotal::Cumulative => &row.refund_total,
-            RefundTotal::Last => &row.refund_last,
+            // A journal of an earlier release has no last one.
+            RefundTotal::Last if row.refund_last.is_some() => &row.refund_last,
+            RefundTotal::Cumulative | RefundTotal::Last => &row.refund_total,
             RefundTotal::Absent => &None,
         };
         let view = InvoiceView {

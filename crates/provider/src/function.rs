@@ -96,7 +96,7 @@ impl Function {
         match self {
             Self::Installations => &[Tokens, Keys, Vercel, Provisioner, Catalog],
             Self::Sso => &[Tokens, SignOn, Vercel, Partners, Catalog],
-            Self::Webhooks => &[Webhooks, Keys, Vercel, Provisioner],
+            Self::Webhooks => &[Webhooks, Keys, Vercel],
             Self::Events => &[Partners, Keys, Vercel, Catalog],
             Self::Usage => &[Partners, Catalog],
             Self::Billing => &[Cron, Keys, Vercel, Catalog],

@@ -356,8 +356,8 @@ async fn overtaken() -> Seen {
             world.provisioner.let_go();
         };
         let (got, ()) = tokio::join!(rotate(&world, &installation, &id), end);
-        // The second sweep comes an hour later: by then the signature of the held order is too old for the product (401), and
-        // the caller reads that the product does not answer.
+        // The second sweep comes an hour later: by then the signature of the held order is too old for the product
+        // (401), and the caller reads that the product does not answer.
         let turned_away = if told_by.ends_with("at first") { 503 } else { 409 };
         assert_eq!(got.status, turned_away, "told by {told_by}: {got:?}");
         assert_eq!(world.local.provisioner.resources(), 0, "told by {told_by}");

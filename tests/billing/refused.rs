@@ -121,3 +121,30 @@ async fn a_gateways_answer_refuses_no_invoice() {
         world.close().await;
     }
 }
+
+/// The plan was never seen by Vercel, and its refusals have no envelope: after two hours the invoice goes out under the
+/// first plans; a gateway that answers 400 for as long does no harm.
+#[tokio::test]
+async fn a_refusal_without_an_envelope_is_met_like_one_with_it_and_kills_nothing() {
+    let world = World::open().await;
+    let (installation, _) = world.customer(TEAM).await;
+    let fault = json!({ "kind": "foreign", "status": 400 });
+    world.vercel_fails(json!([{ "match": { "method": "POST", "path": "*/invoices" }, "fault": fault }])).await;
+    world.advance_to("2027-02-01T06:05:00Z").await;
+    world.cron("/cron/invoices").await;
+    for hour in 0..30 {
+        world.sweep().await;
+        let stored = world.stored_invoice(&installation, 1).await;
+        let is_revised = stored.refused.is_some_and(|refused| refused.is_revised);
+        assert_eq!((stored.phase, is_revised), (InvoicePhase::Submitting, hour >= 2), "{hour}");
+    }
+    assert!(world.vercel_heals().await[0] > 20);
+    world.sweep().await;
+    let invoice = world.invoices(&installation).await.remove(0);
+    assert_eq!(text(&invoice["total"]), "20.00");
+    let line = &invoice["items"][0];
+    assert_eq!((&line["billingPlanId"], &line["resourceId"]), (&json!(TEAM), &json!(null)), "for the installation");
+    world.advance("2h").await;
+    world.sweep().await;
+    world.close().await;
+}

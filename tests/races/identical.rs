@@ -12,6 +12,10 @@ use crate::world::acts::{
     push, refund, rename, report, report_late, rotate, rotate_for_partner, rotated, run_invoices, some_usage,
     submit_again, sweep_now, tell, tell_installation, ten_days, try_again, uninstall,
 };
+use crate::world::doubts::{
+    denied, denied_in_january, held, rotation_answered, settle_installation, settle_resource, two_periods_at_the_end,
+    uninstall_answered,
+};
 use crate::world::end::End;
 use crate::world::got::Got;
 use crate::{AT_ONCE, is_turned_away, routes};
@@ -51,13 +55,19 @@ races! {
     an_invoice_submitted_again: "POST /partner/invoices", a_refused_invoice, submit_again;
     an_invoice_declared_submitted: "POST /partner/invoices", a_doubtful_invoice, declare_submitted;
     a_dead_letter_tried_again: "POST /partner/invoices", dead_news, try_again;
+    a_resource_settled: "POST /partner/invoices", denied, settle_resource;
+    an_installation_settled: "POST /partner/invoices", held, settle_installation;
     a_refund: "POST /partner/invoices/{invoice}/refund", a_paid_invoice, refund;
     a_rotation_for_a_partner: "POST /partner/resources/{resource}/secrets", nothing, rotate_for_partner;
     the_hourly_push: "GET /cron/billing", at_the_second_day, push;
     a_close_by_the_scheduler: "GET /cron/invoices", at_the_next_month, run_invoices;
     the_end: "GET /cron/invoices", at_the_end, run_invoices;
     the_expiry_of_old_secrets: "GET /cron/secrets", rotated, expire;
+    the_end_of_two_periods: "GET /cron/invoices", two_periods_at_the_end, run_invoices;
+    a_close_that_catches_up: "GET /cron/invoices", denied_in_january, run_invoices;
     a_sweep: "GET /cron/outbox", owed_news, sweep_now;
+    a_release: "GET /cron/outbox", uninstall_answered, sweep_now;
+    the_secrets_of_a_rotation: "GET /cron/outbox", rotation_answered, sweep_now;
 }
 
 /// In tests of their own ([`crate::people`]): what they give is drawn, and cannot be compared.

@@ -81,6 +81,8 @@ pub(super) async fn deliver(
             let writes = vec![Write::replace(&stored.item, stored.version)?];
             Ok(Outcome::Dead { reason: Reason::InstallationFinalized, writes })
         }
+        // An outage; or a refusal that loses its envelope on the way, and would be lost so for as long as it is tried.
+        Err(error @ ClientError::Foreign(400 | 422)) => refused::again(provider, &installation, stored, &error).await,
         Err(error) if error.is_retryable() || error.maybe_done() || matches!(error.status(), Some(401 | 403 | 410)) => {
             Ok(match Outcome::of(&error) {
                 // Its 24 h are running.

@@ -10,6 +10,10 @@
 //!    has seen; lines of no resource, under one of these. What the customer pays stays the same, each line says what it
 //!    is of. Lines of a resource that was taken back meanwhile go; if too little is left, that is carried on instead.
 //! 3. If that is refused too, it is tried again until [`REFUSED_FOR`] is over; then it is a dead letter.
+//!
+//! A 400 or 422 without Vercel's envelope is an outage, and no invoice is dead for it. But if it stays for
+//! [`NEWS_WAIT`] it may well be such a refusal: then 2. is done, which harms nobody, and the invoice is tried for as
+//! long as it takes.
 
 use std::collections::BTreeMap;
 
@@ -57,31 +61,37 @@ pub(super) async fn again(
     let mut refused = Refused { times: before.times + 1, ..before };
     let age = now.duration_since(refused.since);
     let reason = Reason::said(error);
-    if refused.is_revised && age > REFUSED_FOR {
+    let is_answer = !matches!(error, ClientError::Foreign(_));
+    if refused.is_revised && age > REFUSED_FOR && is_answer {
         return rejected(stored, reason);
     }
     let id = stored.installation.clone();
     // After an uninstall it has 24 h, and so has what waits behind it.
     let patience = if installation.uninstalled_at.is_some() { NEWS_WAIT } else { REFUSED_FOR };
-    let waits = refused.times < 2 || (age < patience && has_news(provider, &id, age).await?);
+    let is_young = refused.times < 2 || (!is_answer && age < NEWS_WAIT);
+    let waits = is_young || (age < patience && has_news(provider, &id, age).await?);
     let mut after = None;
     if refused.is_revised {
         tracing::error!(invoice.id = %stored.external_id, refused.times, reason = %reason, "an invoice is refused again and again");
     } else if !waits {
-        tracing::warn!(invoice.id = %stored.external_id, reason = %reason, "an invoice goes out under the resources' first plans");
-        refused.is_revised = true;
         let (items, discounts) = revised(provider, &stored).await?;
         let cents = items
             .iter()
             .map(|line| line.total.money())
             .chain(discounts.iter().map(|it| it.amount.money().map(|amount| -amount)));
         let total: Money = cents.sum::<Result<_, _>>().map_err(ApiError::internal)?;
-        if total < INVOICE_MIN {
-            return carried(provider, stored, total).await;
+        // Without an answer it may be there already, as it is: no other amount goes out, nor on to the next invoice.
+        if is_answer || total == stored.total {
+            let message = "an invoice goes out under the resources' first plans";
+            tracing::warn!(invoice.id = %stored.external_id, reason = %reason, "{message}");
+            if total < INVOICE_MIN {
+                return carried(provider, stored, total).await;
+            }
+            refused.is_revised = true;
+            stored.item.total = total;
+            stored.item.lines = lines::write(provider, &id, stored.number, &items, &discounts).await?;
+            after = Some(SignedDuration::ZERO);
         }
-        stored.item.total = total;
-        stored.item.lines = lines::write(provider, &id, stored.number, &items, &discounts).await?;
-        after = Some(SignedDuration::ZERO);
     }
     stored.item.refused = Some(refused);
     Ok(Outcome::Later { reason, after, writes: vec![Write::replace(&stored.item, stored.version)?] })

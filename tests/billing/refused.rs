@@ -136,7 +136,7 @@ async fn a_refusal_without_an_envelope_is_met_like_one_with_it_and_kills_nothing
         world.sweep().await;
         let stored = world.stored_invoice(&installation, 1).await;
         let is_revised = stored.refused.is_some_and(|refused| refused.is_revised);
-        assert_eq!((stored.phase, is_revised), (InvoicePhase::Submitting, hour >= 2), "{hour}");
+        assert_eq!((stored.phase, is_revised), (InvoicePhase::Submitting, hour >= 1), "{hour}");
     }
     assert!(world.vercel_heals().await[0] > 20);
     world.sweep().await;

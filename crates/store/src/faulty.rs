@@ -16,8 +16,8 @@ use crate::record::key_of;
 use crate::table::{DUE_INDEX, Index, SHARD_INDEX, attribute};
 use crate::write::Write;
 
-/// How many of the last written items a stale index has not caught up with: in a quiet hour few are written, and one that
-/// is hidden for half a day shows no fault that DynamoDB has.
+/// How many of the last written items a stale index has not caught up with: in a quiet hour few are written, and one
+/// that is hidden for half a day shows no fault that DynamoDB has.
 pub const STALE_ITEMS: usize = 16;
 /// How many request tokens are remembered, so that a recognised retry is not counted as another commit.
 const TOKENS_REMEMBERED: usize = 64;

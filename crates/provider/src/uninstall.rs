@@ -21,42 +21,47 @@ const SHORTEST_PERIOD: SignedDuration = SignedDuration::from_millis(1);
 /// How many invoices of an installation are looked through for one that is not settled; more may hide one.
 const INVOICES_LOOK_MAX: usize = 100;
 
+/// How many resources an installation may have that is settled at once: each is checked in the transaction.
+const RESOURCES_LOOK_MAX: usize = 80;
+
 /// Whether no invoice will ever come and none is open: then Vercel may forget the installation at once. Only if nothing
 /// that it ever had, since the first period that may still be billed, can cost anything; nothing is carried; and no
-/// invoice waits for anything.
+/// invoice waits for anything. Returns what must not have moved when that is written down.
 pub(crate) async fn is_settled(
     provider: &Provider,
     stored: &Stored<Installation>,
     now: Timestamp,
-) -> Result<bool, ApiError> {
+) -> Result<Option<Vec<Write>>, ApiError> {
     let catalog = provider.catalog()?;
     let is_free = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.charges.iter().all(Charge::is_free));
     if !stored.carried.is_empty() || stored.closing.is_some() || stored.plan.as_ref().is_some_and(|plan| !is_free(plan))
     {
-        return Ok(false);
+        return Ok(None);
     }
-    let Some(slice) = slice::read(provider, &stored.id).await? else { return Ok(false) };
+    let Some(slice) = slice::read(provider, &stored.id).await? else { return Ok(None) };
     let oldest = slice::billed_from(stored, now)?;
     let costs = |segment: &Segment| segment.end.is_none_or(|end| end >= oldest) && !is_free(&segment.plan);
     let is_open = |resource: &Resource| resource.operation.is_some() || resource.segments.iter().any(costs);
-    if slice.resources.iter().any(|resource| is_open(resource)) {
-        return Ok(false);
+    if slice.resources.len() > RESOURCES_LOOK_MAX || slice.resources.iter().any(|resource| is_open(resource)) {
+        return Ok(None);
     }
     let pk = keys::collection(&stored.id);
     let invoices = provider.store.query_after(&pk, keys::INVOICES, None, INVOICES_LOOK_MAX).await?;
     for raw in &invoices {
         if !raw.decode::<InvoiceRecord>()?.is_settled() {
-            return Ok(false);
+            return Ok(None);
         }
     }
-    Ok(invoices.len() < INVOICES_LOOK_MAX)
+    let key = |resource: &Resource| Resource::key_of(&resource.installation, &resource.id);
+    let checks = slice.resources.iter().map(|resource| Write::check(key(resource), resource.version)).collect();
+    Ok((invoices.len() < INVOICES_LOOK_MAX).then_some(checks))
 }
 
 /// The uninstall, answered like this: nothing else if it was uninstalled before.
 pub(crate) fn uninstall(
     stored: &Stored<Installation>,
     now: Timestamp,
-    is_settled: bool,
+    settled: Option<Vec<Write>>,
     reply: Reply,
 ) -> Result<Change, ApiError> {
     if !stored.is_active() {
@@ -64,7 +69,8 @@ pub(crate) fn uninstall(
     }
     let mut installation = stored.item.clone();
     installation.gone_since = None;
-    installation.status = if is_settled { InstallationStatus::Finalized } else { InstallationStatus::Uninstalling };
+    installation.status =
+        if settled.is_some() { InstallationStatus::Finalized } else { InstallationStatus::Uninstalling };
     // An uninstall in the very millisecond of the period's start ends it one later.
     let at = now.round(Unit::Millisecond)?.max(installation.period_start.saturating_add(SHORTEST_PERIOD)?);
     installation.uninstalled_at = Some(at);
@@ -72,5 +78,5 @@ pub(crate) fn uninstall(
         installation.period_end = installation.period_end.min(at);
     }
     let write = Write::replace(&installation, stored.version)?;
-    Ok(Change::of(reply).writing([write]).owing([What::ReleaseResources]))
+    Ok(Change::of(reply).writing([write]).writing(settled.unwrap_or_default()).owing([What::ReleaseResources]))
 }

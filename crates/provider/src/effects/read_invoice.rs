@@ -51,12 +51,19 @@ pub(super) async fn deliver(
             }
             let seen = Seen::of_invoice(&invoice, &stored)?;
             match hint {
-                Some(hint) if hint.phase == InvoicePhase::Refunded && seen.phase != Some(InvoicePhase::Refunded) => {
+                Some(hint)
+                    if hint.phase == InvoicePhase::Refunded
+                        && seen.phase.is_some_and(|phase| phase != InvoicePhase::Refunded) =>
+                {
                     let message = "Vercel told of a refund that its invoice does not show";
                     tracing::error!(invoice.id = %stored.external_id, "{message}");
+                    // One that was never sent has nothing to give back; of any other it is kept for a person.
+                    if seen.phase != Some(InvoicePhase::Submitted) {
+                        return Ok(Outcome::dead(Reason::RefundNotVisibleYet));
+                    }
                     seen
                 }
-                Some(hint) => seen.and_hint(hint),
+                Some(hint) => seen.and_hint(hint, &stored),
                 None => seen,
             }
         }

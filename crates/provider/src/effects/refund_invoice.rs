@@ -10,6 +10,7 @@ use tradepost_marketplace::ids::InstallationId;
 use tradepost_marketplace::wire::{InvoiceState, Refund};
 use tradepost_store::{Stored, Write};
 
+use crate::commit::committed;
 use crate::deadline::Deadline;
 use crate::delivery::Outcome;
 use crate::edge::ApiError;
@@ -61,11 +62,18 @@ pub(super) async fn deliver(
     let seen = Seen::of_invoice(&invoice, &stored)?;
     match seen.ours {
         OurRefund::Done => return requested(provider, stored, seen),
-        _ if invoice.state == InvoiceState::RefundRequested => return requested(provider, stored, seen),
+        _ if invoice.state == InvoiceState::RefundRequested && refund.tried_at.is_some() => {
+            return requested(provider, stored, seen);
+        }
+        // Somebody else's is under way: ours comes after it.
+        _ if invoice.state == InvoiceState::RefundRequested => {
+            return Ok(Outcome::Later { reason: Reason::RefundUnclear, after: Some(LOST_WAIT), writes: Vec::new() });
+        }
         OurRefund::Unclear => return Ok(Outcome::later(Reason::RefundUnclear)),
         OurRefund::NotDone => {}
     }
     let body = Refund::new(refund.total, refund.reason).map_err(ApiError::internal)?;
+    let Some(stored) = tried(provider, stored).await? else { return Ok(Outcome::later(Reason::Moved)) };
     match provider.vercel()?.refund_invoice(&token.call(), &vercel_id, &body).await {
         Ok(()) => requested(provider, stored, Seen { phase: Some(InvoicePhase::RefundRequested), ..seen }),
         Err(ClientError::Gone) => Ok(Outcome::later(Reason::AnsweredGone)),
@@ -79,6 +87,20 @@ pub(super) async fn deliver(
         }
         Err(error) => rejected(stored, &error.to_string()),
     }
+}
+
+/// Writes down that Vercel is asked from now on, before it is. None: the record moved.
+async fn tried(
+    provider: &Provider,
+    mut stored: Stored<InvoiceRecord>,
+) -> Result<Option<Stored<InvoiceRecord>>, ApiError> {
+    let Some(refund) = stored.item.refund.as_mut().filter(|refund| refund.tried_at.is_none()) else {
+        return Ok(Some(stored));
+    };
+    refund.tried_at = Some(provider.clock.now());
+    let is_noted = committed(provider, vec![Write::replace(&stored.item, stored.version)?]).await?;
+    stored.version += 1;
+    Ok(is_noted.then_some(stored))
 }
 
 /// Nothing was refunded: the invoice is as it was, and the next refund may be asked for.

@@ -30,7 +30,7 @@ pub(super) async fn deliver(
             Outcome::nothing()
         }
         Ok(Removal::AlreadyGone) => Outcome::nothing(),
-        Err(error) if matches!(error.status(), Some(404 | 410)) => Outcome::nothing(),
+        Err(error) if error.status() == Some(404) => Outcome::nothing(),
         // No answer of Vercel's; or its own "not there", with the envelope lost on the way. The list says which.
         Err(ClientError::Foreign(404)) if matches!(is_listed(vercel, &token, resource).await, Ok(false)) => {
             Outcome::nothing()

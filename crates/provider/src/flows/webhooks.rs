@@ -220,7 +220,7 @@ impl Command for Removed<'_> {
 
     async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
         Ok(match stored {
-            Some(stored) => Judged::Change(uninstall(&stored, provider.clock.now(), false, Reply::Ready(ok()))?),
+            Some(stored) => Judged::Change(uninstall(&stored, provider.clock.now(), None, Reply::Ready(ok()))?),
             None => Judged::Answer(ok()),
         })
     }

@@ -71,7 +71,8 @@ pub(crate) fn book(record: &mut InvoiceRecord, seen: Seen, now: Timestamp) -> Re
         record.booked_refunds = before + amount;
         entries.push(enter(Entry::refunded(&record.external_id, now, amount, before, record.booked_paid))?);
     }
-    if seen.refunded_at > record.refunded_at {
+    // While ours is in doubt, what came beside it must not make it look undone.
+    if seen.ours != OurRefund::Unclear && seen.refunded_at > record.refunded_at {
         record.refunded_at = seen.refunded_at;
     }
     if let Some(phase) = seen.phase {
@@ -176,6 +177,7 @@ pub(crate) mod tests {
             refund: None,
             refunded_at: None,
             untold_refunds: Vec::new(),
+            notes_untold: true,
             above: None,
             abandoned: None,
             refused: None,
@@ -212,6 +214,7 @@ pub(crate) mod tests {
                         phase: RefundPhase::Requested,
                         refunded_before: it.booked_refunds,
                         asked_at: at(hour),
+                        tried_at: Some(at(hour)),
                     });
                     continue;
                 }
@@ -279,8 +282,10 @@ pub(crate) mod tests {
             phase: RefundPhase::Refunded,
             refunded_before: Money::ZERO,
             asked_at: at(5),
+            tried_at: Some(at(5)),
         };
-        let mut it = InvoiceRecord { booked_refunds: money("5.00"), refund: Some(refund), ..record() };
+        let before = InvoiceRecord { notes_untold: false, ..record() };
+        let mut it = InvoiceRecord { booked_refunds: money("5.00"), refund: Some(refund), ..before };
         let seen = Seen {
             told: Some(money("5.00")),
             refunded_at: Some(at(6)),

@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) told: Option<Money>,
     /// When Vercel last refunded, by its own clock.
     pub(crate) refunded_at: Option<Timestamp>,
+    /// Whether a total of refunds was shown.
+    pub(crate) shows_refunds: bool,
     /// By how much Vercel's total is above ours.
     pub(crate) above: Option<Money>,
     /// Whether the invoice itself was read: then what it does not say is not so.
@@ -51,8 +53,16 @@ pub(crate) enum OurRefund {
 impl Seen {
     /// Nothing more than this.
     pub(crate) const fn of_phase(phase: Option<InvoicePhase>) -> Self {
-        let ours = OurRefund::NotDone;
-        Self { phase, paid: false, ours, told: None, refunded_at: None, above: None, is_read: false }
+        Self {
+            phase,
+            paid: false,
+            ours: OurRefund::NotDone,
+            told: None,
+            refunded_at: None,
+            shows_refunds: false,
+            above: None,
+            is_read: false,
+        }
     }
 
     /// From the invoice as it was read. An amount that is not in whole cents is an error: nothing is booked then.
@@ -62,13 +72,18 @@ impl Seen {
         let ours = our_refund(invoice, record)?;
         let total = invoice.total.money().map_err(ApiError::internal)?;
         let above = (total > record.total).then(|| total - record.total);
-        Ok(Self { phase, paid, ours, told: None, refunded_at: invoice.refunded_at, above, is_read: true })
+        let (refunded_at, shows_refunds) = (invoice.refunded_at, invoice.refund_total.is_some());
+        Ok(Self { phase, paid, ours, told: None, refunded_at, shows_refunds, above, is_read: true })
     }
 
     /// With what the webhook says, too: it must not be lost, whatever is read. `paidAt` is optional (A.15), the event
     /// is not.
-    pub(crate) fn and_hint(self, hint: &Hint) -> Self {
-        Self { paid: self.paid || hint.phase == InvoicePhase::Paid, told: hint.refunded, ..self }
+    pub(crate) fn and_hint(self, hint: &Hint, record: &InvoiceRecord) -> Self {
+        // Told of another amount, and shown none: it may be that one alone.
+        let is_others = record.refund_under_way().zip(hint.refunded).is_some_and(|(ours, told)| ours.total != told);
+        let is_doubtful = self.ours == OurRefund::Done && is_others && !self.shows_refunds;
+        let ours = if is_doubtful { OurRefund::Unclear } else { self.ours };
+        Self { paid: self.paid || hint.phase == InvoicePhase::Paid, told: hint.refunded, ours, ..self }
     }
 
     /// From the webhook alone, where the invoice can no longer be read.
@@ -77,7 +92,7 @@ impl Seen {
         let settled = record.booked_paid || record.booked_refunds > Money::ZERO;
         let early = !matches!(hint.phase, InvoicePhase::Paid | InvoicePhase::Refunded);
         let late = (settled && early) || (record.phase == InvoicePhase::Refunded && hint.phase == InvoicePhase::Paid);
-        Self::of_phase((!late).then_some(hint.phase)).and_hint(hint)
+        Self::of_phase((!late).then_some(hint.phase)).and_hint(hint, record)
     }
 }
 
@@ -98,18 +113,20 @@ fn phase(state: &InvoiceState) -> Option<InvoicePhase> {
 /// our asking and after what was refunded before. Without a time the amount must tell the two apart.
 fn our_refund(invoice: &Invoice, record: &InvoiceRecord) -> Result<OurRefund, ApiError> {
     let Some(asked) = record.refund_under_way() else { return Ok(OurRefund::NotDone) };
-    if invoice.state != InvoiceState::Refunded {
+    // What nobody has asked Vercel for is not done.
+    let Some(tried_at) = asked.tried_at.filter(|_| invoice.state == InvoiceState::Refunded) else {
         return Ok(OurRefund::NotDone);
-    }
+    };
+    let asked_at = asked.asked_at.max(tried_at);
     let before = record.booked_refunds;
     let shown = invoice.refund_total.as_ref().map(|total| total.money().map_err(ApiError::internal)).transpose()?;
     let fits = shown.map(|shown| shown == asked.total || shown == before + asked.total);
     let is_as_before = shown.is_some_and(|shown| shown == before);
     Ok(match (invoice.refunded_at, fits) {
         // An absent total never means all of the invoice: it says nothing.
-        (Some(at), None | Some(true)) if is_since(at, record, asked.asked_at) => OurRefund::Done,
+        (Some(at), None | Some(true)) if is_since(at, record, asked_at) => OurRefund::Done,
         // Something else was refunded since: perhaps beside ours, perhaps instead. Its webhook tells.
-        (Some(at), Some(false)) if is_since(at, record, asked.asked_at) => OurRefund::Unclear,
+        (Some(at), Some(false)) if is_since(at, record, asked_at) => OurRefund::Unclear,
         (Some(_), _) => OurRefund::NotDone,
         (None, Some(true)) if !is_as_before => OurRefund::Done,
         (None, Some(false)) if is_as_before => OurRefund::NotDone,
@@ -179,6 +196,7 @@ mod tests {
             phase: RefundPhase::Requested,
             refunded_before: before,
             asked_at: at(10),
+            tried_at: Some(at(10)),
         };
         let refunded_at = (before > Money::ZERO).then(|| at(5));
         InvoiceRecord { refund: Some(refund), booked_refunds: before, refunded_at, ..record() }
@@ -219,6 +237,35 @@ mod tests {
             NotDone,
             "nobody asked"
         );
+    }
+
+    /// The answer to ours was lost, and somebody else's fell beside it: however often it is read, and whatever else comes,
+    /// ours is in doubt until its own webhook comes. To ask again might refund twice.
+    #[test]
+    fn ours_stays_in_doubt_until_its_own_webhook_comes() {
+        let hint = |refunded: &str| Hint {
+            phase: InvoicePhase::Refunded,
+            refunded: Some(money(refunded)),
+            vercel_id: "mi_1".parse().unwrap(),
+            event: None,
+        };
+        for shown in [Some("8.00"), Some("3.00"), None] {
+            let mut it = asked("0.00");
+            let read = invoice("refunded", shown, Some(11));
+            if shown.is_some() {
+                let seen = Seen::of_invoice(&read, &it).unwrap();
+                crate::invoice::book(&mut it, seen, at(12)).unwrap();
+            }
+            let seen = Seen::of_invoice(&read, &it).unwrap().and_hint(&hint("3.00"), &it);
+            assert_eq!(seen.ours, OurRefund::Unclear, "{shown:?}");
+            crate::invoice::book(&mut it, seen, at(12)).unwrap();
+            assert_eq!(it.booked_refunds, money("3.00"), "{shown:?}");
+            let again = our_refund(&read, &it).unwrap();
+            assert!(again != OurRefund::NotDone && it.refund_under_way().is_some(), "{shown:?} {again:?}");
+            let seen = Seen::of_invoice(&read, &it).unwrap().and_hint(&hint("5.00"), &it);
+            crate::invoice::book(&mut it, seen, at(13)).unwrap();
+            assert_eq!((it.booked_refunds, it.refund_under_way()), (money("8.00"), None), "{shown:?}");
+        }
     }
 
     #[test]

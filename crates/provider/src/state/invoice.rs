@@ -65,6 +65,14 @@ pub struct RefundRecord {
     pub refunded_before: Money,
     /// When it was asked for.
     pub asked_at: Timestamp,
+    /// When Vercel was first asked, noted before it was. What Vercel refunded before is somebody else's.
+    #[serde(default = "perhaps_long_ago")]
+    pub tried_at: Option<Timestamp>,
+}
+
+/// What an earlier release asked for, it may have asked Vercel for.
+fn perhaps_long_ago() -> Option<Timestamp> {
+    Some(Timestamp::UNIX_EPOCH)
 }
 
 /// That Vercel refuses an invoice.
@@ -132,6 +140,9 @@ pub struct InvoiceRecord {
     /// Refunds that are booked and whose webhook has yet to come: it must not book them again.
     #[serde(default)]
     pub untold_refunds: Vec<Money>,
+    /// Whether they are noted: not of what an earlier release made.
+    #[serde(default)]
+    pub notes_untold: bool,
     /// By how much Vercel's total is above ours.
     #[serde(default)]
     pub above: Option<Money>,
@@ -161,7 +172,7 @@ impl InvoiceRecord {
     /// Whether a refund of this amount was booked by a release that did not note whose webhook had yet to come.
     pub fn is_booked_by_an_earlier_release(&self, amount: Money) -> bool {
         let booked = self.refund.as_ref().filter(|refund| refund.phase == RefundPhase::Refunded);
-        self.refunded_at.is_none() && booked.is_some_and(|refund| refund.total == amount)
+        !self.notes_untold && self.refunded_at.is_none() && booked.is_some_and(|refund| refund.total == amount)
     }
 
     /// Its key.

@@ -50,10 +50,10 @@ impl Command for Delete<'_> {
         Ok(Judged::Change(match stored {
             None => Change::answered(Answer::empty(StatusCode::NO_CONTENT)),
             Some(stored) => {
-                let is_settled = stored.is_active() && is_settled(provider, &stored, provider.clock.now()).await?;
-                let finalized = is_settled || stored.status == InstallationStatus::Finalized;
+                let settled = is_settled(provider, &stored, provider.clock.now()).await?.filter(|_| stored.is_active());
+                let finalized = settled.is_some() || stored.status == InstallationStatus::Finalized;
                 let answer = Answer::json(StatusCode::OK, &InstallationDeleted { finalized })?;
-                uninstall(&stored, provider.clock.now(), is_settled, Reply::Ready(answer))?
+                uninstall(&stored, provider.clock.now(), settled, Reply::Ready(answer))?
             }
         }))
     }

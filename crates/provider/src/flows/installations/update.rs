@@ -96,7 +96,8 @@ impl Plan for Update<'_> {
         let now = self.provider.clock.now();
         let wanted = self.request.billing_plan_id.as_ref();
         let current = resource.plan_at(now);
-        let change = wanted.filter(|plan| Some(*plan) != current || pending(resource, now).is_some());
+        let upcoming = pending(resource, now).map(|segment| &segment.plan).or(current);
+        let change = wanted.filter(|plan| Some(*plan) != upcoming);
         let catalog = self.provider.catalog()?;
         let plan_from = match change {
             Some(plan) if !offers(catalog, resource, plan) => return Err(unknown_plan(plan)),

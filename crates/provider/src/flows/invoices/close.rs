@@ -247,6 +247,7 @@ async fn invoice(
         refund: None,
         refunded_at: None,
         untold_refunds: Vec::new(),
+        notes_untold: true,
         above: None,
         abandoned: None,
         refused: None,

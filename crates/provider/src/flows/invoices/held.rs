@@ -118,7 +118,7 @@ impl Command for OfInstallation<'_> {
         let outcome = self.command.outcome;
         tracing::info!(installation = %stored.id, ?outcome, "an installation was settled by hand");
         if outcome == Presence::Uninstalled {
-            return uninstall(&stored, provider.clock.now(), false, Reply::Accepted).map(Judged::Change);
+            return uninstall(&stored, provider.clock.now(), None, Reply::Accepted).map(Judged::Change);
         }
         stored.item.gone_since = None;
         let write = Write::replace(&stored.item, stored.version)?;

@@ -95,5 +95,6 @@ fn check(invoice: &InvoiceRecord, command: &Refund, now: Timestamp) -> Result<Re
         phase: RefundPhase::Requesting,
         refunded_before: invoice.booked_refunds,
         asked_at: now,
+        tried_at: None,
     })
 }

@@ -239,8 +239,8 @@ mod tests {
         );
     }
 
-    /// The answer to ours was lost, and somebody else's fell beside it: however often it is read, and whatever else comes,
-    /// ours is in doubt until its own webhook comes. To ask again might refund twice.
+    /// The answer to ours was lost, and somebody else's fell beside it: ours is in doubt until its own webhook comes,
+    /// however often the invoice is read. To ask again might refund twice.
     #[test]
     fn ours_stays_in_doubt_until_its_own_webhook_comes() {
         let hint = |refunded: &str| Hint {

@@ -71,6 +71,7 @@ pub struct RefundRecord {
 }
 
 /// What an earlier release asked for, it may have asked Vercel for.
+#[expect(clippy::unnecessary_wraps, reason = "the type of the field that it stands for")]
 fn perhaps_long_ago() -> Option<Timestamp> {
     Some(Timestamp::UNIX_EPOCH)
 }

@@ -61,7 +61,7 @@ fn told(item: Value) -> String {
 
 /// Fields that may differ: what counts writes and tries; what is sealed, under a nonce of its own; when something was
 /// noted down, as what the sweeper delivers comes an hour later. Periods, segments and what is billed are not among them.
-const UNTOLD: [&str; 23] = [
+const UNTOLD: [&str; 24] = [
     "v",
     "w",
     "ttl",
@@ -74,6 +74,7 @@ const UNTOLD: [&str; 23] = [
     "paidAt",
     "refundedAt",
     "refunded_at",
+    "tried_at",
     "invoicedAt",
     "nextAt",
     "updatedAt",

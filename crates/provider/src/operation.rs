@@ -41,7 +41,7 @@ use crate::provisioner::{Done, Kind, Order, ProvisionerError};
 use crate::state::{Credentials, Installation, Intent, Operation, Origin, Resource, keys};
 
 /// When to come back to a resource that has a command in progress, in seconds.
-const OPERATION_SECONDS: u32 = 5;
+pub(crate) const OPERATION_SECONDS: u32 = 5;
 /// When to come back after another command overtook this one: at the provisioner, or here.
 const OVERTAKEN_THERE_SECONDS: u32 = 2;
 const OVERTAKEN_SECONDS: u32 = 1;

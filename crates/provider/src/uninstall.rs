@@ -1,6 +1,6 @@
 //! A customer uninstalls: what that changes, whether Vercel asks for it (B.4) or tells of it (spec E).
 //!
-//! Vercel waits 24 h for the last invoices, unless the answer to B.4 says that none will come ([`is_settled`]).
+//! Vercel waits 24 h for the last invoices, unless the answer to B.4 says that none will come ([`settled`]).
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use tradepost_marketplace::ids::PlanId;
@@ -27,11 +27,14 @@ const RESOURCES_LOOK_MAX: usize = 80;
 /// Whether no invoice will ever come and none is open: then Vercel may forget the installation at once. Only if nothing
 /// that it ever had, since the first period that may still be billed, can cost anything; nothing is carried; and no
 /// invoice waits for anything. Returns what must not have moved when that is written down.
-pub(crate) async fn is_settled(
+pub(crate) async fn settled(
     provider: &Provider,
     stored: &Stored<Installation>,
     now: Timestamp,
 ) -> Result<Option<Vec<Write>>, ApiError> {
+    if !stored.is_active() {
+        return Ok(None);
+    }
     let catalog = provider.catalog()?;
     let is_free = |plan: &PlanId| catalog.plan(plan).is_some_and(|plan| plan.charges.iter().all(Charge::is_free));
     if !stored.carried.is_empty() || stored.closing.is_some() || stored.plan.as_ref().is_some_and(|plan| !is_free(plan))

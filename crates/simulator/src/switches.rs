@@ -139,7 +139,7 @@ impl Drop for Locked<'_> {
 /// Whether A.18 is refused for a resource now.
 pub(crate) fn is_locked(simulator: &Inner, id: &str, resource_id: &str) -> bool {
     let is_rotating = || lock(&simulator.busy).contains(&lock_of(id, resource_id));
-    simulator.store.read(World::switches).lock == Lock::DuringRotation && is_rotating()
+    simulator.store.read(|world| world.switches().lock) == Lock::DuringRotation && is_rotating()
 }
 
 /// `PUT /_sim/switches`.
@@ -154,5 +154,5 @@ pub(crate) fn put(simulator: &Inner, switches: Switches) -> control::Answer {
 
 /// The present setting.
 pub(crate) fn show(simulator: &Inner) -> http::Response<bytes::Bytes> {
-    simulator.store.read(|world: &World| json_response(StatusCode::OK, &world.switches()))
+    simulator.store.read(|world: &World| json_response(StatusCode::OK, world.switches()))
 }

@@ -4,7 +4,7 @@
 //! returns. A closure that refuses must not have changed anything: rules are checked first.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tradepost_marketplace::doors::Clock as _;
@@ -94,12 +94,13 @@ tables! {
 
 impl World {
     /// What is played of what nobody knows.
-    pub(crate) fn switches(&self) -> Switches {
-        self.switches.get(ONE).cloned().unwrap_or_default()
+    pub(crate) fn switches(&self) -> &Switches {
+        static DEFAULT: LazyLock<Switches> = LazyLock::new(Switches::default);
+        self.switches.get(ONE).unwrap_or(&DEFAULT)
     }
 
     pub(crate) fn set_switches(&mut self, switches: Switches) {
-        if switches != self.switches() {
+        if switches != *self.switches() {
             self.switches.put(ONE, switches);
         }
     }

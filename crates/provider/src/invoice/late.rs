@@ -11,10 +11,10 @@ use super::entry_write;
 use crate::edge::ApiError;
 use crate::provider::Provider;
 use crate::slice::{Slice, metered};
-use crate::state::{CarriedAmount, Installation, Life, MeterTotal, Unbilled, keys};
+use crate::state::{Installation, Life, MeterTotal, Unbilled, keys};
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::metering::{Aggregate, TotalKey};
-use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Carried};
+use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource};
 
 /// How many pages the totals of one resource in one closed period may have.
 const PAGES_MAX: usize = 2;
@@ -48,12 +48,11 @@ pub(crate) async fn adjust(
         }
         let price = |totals: &[MeterTotal]| bill(provider, slice, &resource, period, totals);
         let carried = pricing::late_usage(&price(&before)?, &price(&after)?, period).map_err(ApiError::internal)?;
-        for amount in carried {
+        for carried in carried {
             let cause = format!("{}.u{batch}.{number}", installation.id);
-            let Carried { amount, resource, name } = amount;
-            let entry = Entry::carried(&cause, provider.clock.now(), amount, &name);
+            let entry = Entry::carried(&cause, provider.clock.now(), carried.amount, &carried.name);
             writes.extend(entry_write(&installation.id, entry.map_err(ApiError::internal)?)?);
-            installation.carry(CarriedAmount { amount: amount.into(), resource, name });
+            installation.carry(carried.into());
         }
     }
     Ok(writes)
@@ -108,8 +107,8 @@ pub(crate) async fn catch_up(
     let sum = amounts.iter().map(|carried| carried.amount).sum();
     let cause = format!("{}.l{}", installation.id, closing.start.as_millisecond());
     let entry = Entry::carried(&cause, provider.clock.now(), sum, "Charges of earlier periods, billed late");
-    for Carried { amount, resource, name } in amounts {
-        installation.carry(CarriedAmount { amount: amount.into(), resource, name });
+    for carried in amounts {
+        installation.carry(carried.into());
     }
     entry_write(&installation.id, entry.map_err(ApiError::internal)?)
 }

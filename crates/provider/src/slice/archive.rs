@@ -87,11 +87,10 @@ pub(crate) fn billed_from(installation: &Installation, now: Timestamp) -> Result
 async fn fold(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let oldest = billed_from(&slice.installation, provider.clock.now())?;
     let mut writes = Vec::new();
-    for resource in &slice.resources {
+    for resource in slice.resources.iter().filter(|it| segments::can_fold(it, oldest)).take(MOVES_MAX) {
         let mut folded = resource.item.clone();
-        if writes.len() < MOVES_MAX && segments::fold(&mut folded, oldest) {
-            writes.push(Write::replace(&folded, resource.version)?);
-        }
+        segments::fold(&mut folded, oldest);
+        writes.push(Write::replace(&folded, resource.version)?);
     }
     let is_any = !writes.is_empty();
     committed(provider, writes).await?;

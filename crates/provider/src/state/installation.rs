@@ -50,6 +50,12 @@ pub struct CarriedAmount {
     pub name: String,
 }
 
+impl From<Carried> for CarriedAmount {
+    fn from(Carried { amount, resource, name }: Carried) -> Self {
+        Self { amount: amount.into(), resource, name }
+    }
+}
+
 /// The most amounts carried; beyond it equal ones are put together, and at last all.
 pub const CARRIED_MAX: usize = 100;
 

@@ -61,7 +61,7 @@ pub struct RefundRecord {
     pub reason: String,
     /// How far it has come.
     pub phase: RefundPhase,
-    /// What had been refunded before, by which a lost answer is recognised.
+    /// What had been refunded before: for who reads it, and for the release before.
     pub refunded_before: Money,
     /// When it was asked for.
     pub asked_at: Timestamp,

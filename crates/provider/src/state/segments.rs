@@ -51,12 +51,22 @@ fn counted(before: Option<PlanChanges>, now: Timestamp) -> PlanChanges {
     }
 }
 
+/// Whether it is all before an instant.
+fn is_past(segment: &Segment, before: Timestamp) -> bool {
+    segment.end.is_some_and(|end| end < before)
+}
+
+/// Whether there is anything to [`fold`].
+pub fn can_fold(resource: &Resource, before: Timestamp) -> bool {
+    resource.segments.iter().skip(1).any(|segment| is_past(segment, before))
+}
+
 /// Forgets the segments that ended before an instant of which nothing is billed any more; not the first, whose plan
 /// Vercel has seen for sure. True if there were any.
 pub fn fold(resource: &mut Resource, before: Timestamp) -> bool {
     let count = resource.segments.len();
     let mut is_first = true;
-    resource.segments.retain(|segment| std::mem::take(&mut is_first) || segment.end.is_none_or(|end| end >= before));
+    resource.segments.retain(|segment| std::mem::take(&mut is_first) || !is_past(segment, before));
     resource.segments.len() < count
 }
 

@@ -93,7 +93,8 @@ pub(crate) async fn answer(simulator: &Arc<Inner>, request: Request) -> Response
 /// What goes out, and into the log of requests.
 fn answered(simulator: &Inner, seq: u64, kind: Option<FaultKind>, result: Answer) -> Response<Body> {
     let mut response = result.unwrap_or_else(|refusal| refusal.response());
-    if response.status().as_u16() >= 400 && simulator.store.read(World::switches).envelopes == Envelopes::Lost {
+    if response.status().as_u16() >= 400 && simulator.store.read(|world| world.switches().envelopes) == Envelopes::Lost
+    {
         response = page(response.status());
     }
     let request_id = HeaderValue::from_str(&format!("sim1::{seq}"));

@@ -26,15 +26,13 @@ use crate::edge::wide::{Field, note};
 use crate::effects::{News, What};
 use crate::installed;
 use crate::layer;
+use crate::operation::OPERATION_SECONDS;
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::segments::{
     change_plan, must_be_few, must_be_live, of_installations, offers, plan_starts, unknown_plan,
 };
 use crate::state::{Installation, Resource};
-
-/// When to come back to a resource that has a command in progress, in seconds.
-const OPERATION_SECONDS: u32 = 5;
 
 /// The flow's routes.
 pub fn router(provider: &Provider) -> Router {

@@ -20,7 +20,7 @@ use crate::edge::error::{ApiError, Envelope};
 use crate::effects::What;
 use crate::provider::Provider;
 use crate::state::{Installation, InstallationStatus};
-use crate::uninstall::{is_settled, uninstall};
+use crate::uninstall::{settled, uninstall};
 
 pub(super) async fn handle(
     State(provider): State<Provider>,
@@ -50,7 +50,7 @@ impl Command for Delete<'_> {
         Ok(Judged::Change(match stored {
             None => Change::answered(Answer::empty(StatusCode::NO_CONTENT)),
             Some(stored) => {
-                let settled = is_settled(provider, &stored, provider.clock.now()).await?.filter(|_| stored.is_active());
+                let settled = settled(provider, &stored, provider.clock.now()).await?;
                 let finalized = settled.is_some() || stored.status == InstallationStatus::Finalized;
                 let answer = Answer::json(StatusCode::OK, &InstallationDeleted { finalized })?;
                 uninstall(&stored, provider.clock.now(), settled, Reply::Ready(answer))?

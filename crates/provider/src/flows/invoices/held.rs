@@ -15,6 +15,7 @@ use crate::command::{Change, Command, Judged, Reply};
 use crate::edge::error::ApiError;
 use crate::effects::What;
 use crate::installed;
+use crate::operation::OPERATION_SECONDS;
 use crate::provider::Provider;
 use crate::state::{Installation, Life, Resource};
 use crate::uninstall::uninstall;
@@ -75,9 +76,6 @@ impl Command for OfResource<'_> {
         Ok(Judged::Change(Change::accepted().writing([write]).owing(owed)))
     }
 }
-
-/// When to come back to a resource that has a command in progress, in seconds.
-const OPERATION_SECONDS: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]

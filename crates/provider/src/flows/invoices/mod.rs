@@ -24,12 +24,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use serde::Serialize;
+use tradepost_marketplace::ids::InstallationId;
 
 use crate::caller;
-use crate::edge::error::Problem;
+use crate::deadline::Deadline;
+use crate::edge::error::{ApiError, Problem};
 use crate::edge::wide::{Field, note};
 use crate::effects;
 use crate::layer;
+use crate::outbox::Hold;
 use crate::provider::Provider;
 use crate::state::installation::CLOSES;
 use crate::state::keys;
@@ -74,23 +77,9 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
             report.left += 1;
             continue;
         }
-        // All periods that are over: of a customer who leaves, every invoice must go inside Vercel's window.
-        loop {
-            match close::scheduled(&provider, &id, deadline).await {
-                Ok(Some(closed)) => {
-                    report.closed += 1;
-                    holds.extend(closed);
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    report.failed += 1;
-                    error.log_as("a period could not be closed");
-                    break;
-                }
-            }
-            if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
-                break;
-            }
+        if let Err(error) = close_all(&provider, &id, deadline, &mut report, &mut holds).await {
+            report.failed += 1;
+            error.log_as("a period could not be closed");
         }
     }
     // All closes first: a slow Vercel must not keep other customers' periods open.
@@ -99,4 +88,23 @@ async fn run(State(provider): State<Provider>, request: Request) -> Result<Json<
     note(Field::PeriodsFailed, report.failed);
     note(Field::PeriodsLeft, report.left);
     Ok(Json(report))
+}
+
+/// Closes all periods of an installation that are over: of a customer who leaves, every invoice must go inside Vercel's
+/// window.
+async fn close_all(
+    provider: &Provider,
+    id: &InstallationId,
+    deadline: Deadline,
+    report: &mut Report,
+    holds: &mut Vec<Hold>,
+) -> Result<(), ApiError> {
+    while let Some(closed) = close::scheduled(provider, id, deadline).await? {
+        report.closed += 1;
+        holds.extend(closed);
+        if deadline.less(MARGIN_SECONDS).is_over(&provider.lease) {
+            break;
+        }
+    }
+    Ok(())
 }

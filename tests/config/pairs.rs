@@ -21,7 +21,8 @@ const SEALED: &[&str] = &["installations", "webhooks", "events", "billing", "inv
 /// Who calls Vercel's API, also to deliver at once what it owes.
 const VERCEL: &[&str] = &["installations", "sso", "webhooks", "events", "billing", "invoices", "secrets", "outbox"];
 const PARTNERS: &[&str] = &["sso", "events", "usage", "invoices", "secrets"];
-const PROVISIONER: &[&str] = &["installations", "webhooks", "secrets", "outbox"];
+/// Not the webhooks: what an uninstall releases goes with the sweep, once Vercel has had its answer.
+const PROVISIONER: &[&str] = &["installations", "secrets", "outbox"];
 /// All but the webhooks, which look up no plan.
 const CATALOG: &[&str] = &["installations", "sso", "events", "usage", "billing", "invoices", "secrets", "outbox"];
 const ALL: &[&str] = &FUNCTIONS;

@@ -53,6 +53,8 @@ fn three_hundred_histories_violate_nothing() {
         ("trespasses", 100),
         ("with taxPercent", 20),
         ("with refundTotal", 20),
+        ("with refundTax", 20),
+        ("with refundWebhooks", 20),
         ("with leaving", 20),
         ("with envelopes", 20),
         ("with removedTeam", 20),

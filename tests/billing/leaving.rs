@@ -1,11 +1,11 @@
 //! A customer leaves: what is still to be invoiced goes inside Vercel's window, and nothing waits for what never comes.
 
 use serde_json::{Value, json};
-use tradepost_provider::state::InstallationStatus;
+use tradepost_provider::state::{InstallationStatus, Life};
 
 use crate::world::got::text;
 use crate::world::vercel::Call;
-use crate::world::{FREE, TEAM, World};
+use crate::world::{FREE, PRODUCT, SCALE, TEAM, World};
 
 async fn externals(world: &World, installation: &str) -> Vec<(String, Value)> {
     let invoices = world.invoices(installation).await;
@@ -111,6 +111,60 @@ async fn who_never_had_anything_that_costs_is_gone_at_once() {
         assert_eq!((&got.body["finalized"], gone), (&json!(at_once), at_once), "{what}");
         world.answered().await;
         assert_eq!(world.local.provisioner.resources(), 0, "{what}");
+        world.leave();
+    }
+}
+
+/// Vercel denies a resource, never saw its plan, and the customer leaves: it is billed under a plan that Vercel knows, and
+/// the last invoice gets through. Or a person says that Vercel is right: then nothing of it is billed.
+#[tokio::test]
+async fn what_vercel_denies_sinks_no_last_invoice() {
+    for settled in ["never", "before the close", "after a refusal"] {
+        let world = World::open().await;
+        let (installation, known) = world.customer(TEAM).await;
+        let body = json!({ "productId": PRODUCT, "name": "more", "billingPlanId": SCALE, "metadata": {} });
+        let create = Call::new("POST", format!("/v1/installations/{installation}/resources")).of(&installation);
+        let denied = text(&world.vercel(create.body(body).key("p1")).await.expect(200).body["id"]);
+        let fault = json!({ "kind": "status", "status": 500 });
+        world.vercel_fails(json!([{ "match": { "method": "GET", "path": "*/resources" }, "fault": fault }])).await;
+        for _ in 0..2 {
+            world.sweep().await;
+        }
+        assert!(world.vercel_heals().await[0] > 0);
+        assert_eq!(world.stored_resource(&installation, &denied).await.unwrap().life, Life::DENIED, "{settled}");
+        let settle = async |outcome: &str| {
+            let data = json!({ "resourceId": denied, "outcome": outcome });
+            world.partner("resource.settle", "/partner/invoices", &installation, data).await
+        };
+        world.advance_to("2027-01-11T00:00:00Z").await;
+        world.uninstall(&installation).await;
+        world.sweep().await;
+        if settled == "before the close" {
+            settle("unknown").await.expect(202);
+        }
+        world.advance("6h").await;
+        world.cron("/cron/invoices").await;
+        let total = text(&json!(world.stored_invoice(&installation, 1).await.total));
+        let refused = world.invoices(&installation).await.is_empty();
+        assert_eq!(refused, settled != "before the close", "{settled}");
+        if settled == "after a refusal" {
+            settle("unknown").await.expect(202);
+            settle("unknown").await.is_problem(409, "conflict");
+        }
+        for _ in 0..3 {
+            world.sweep().await;
+        }
+        let invoices = world.invoices(&installation).await;
+        let [invoice] = invoices.as_slice() else { panic!("{settled}: {invoices:#?}") };
+        let wanted = if settled == "never" { total.as_str() } else { "6.45" };
+        assert_eq!(text(&invoice["total"]), wanted, "{settled}");
+        let lines = invoice["items"].as_array().unwrap();
+        assert!(lines.iter().all(|line| line["billingPlanId"] == TEAM), "{settled}: {invoice:#}");
+        let of_denied = lines.iter().filter(|line| text(&line["details"]).ends_with(&format!(" on {denied}"))).count();
+        assert_eq!(of_denied > 0, settled == "never", "{settled}: {known} {invoice:#}");
+        assert_eq!(world.local.provisioner.resources(), 0, "{settled}");
+        world.advance("2h").await;
+        world.sweep().await;
         world.leave();
     }
 }

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 use tradepost_provider::ledger::Account;
 use tradepost_provider::state::{InvoicePhase, RefundPhase};
+use tradepost_store::Write;
 
 use crate::refunds::refund;
 use crate::world::got::text;
+use crate::world::partner::effects;
 use crate::world::{TEAM, World};
 use crate::{JANUARY_CLOSES, balance, bills, paid};
 
@@ -78,6 +80,9 @@ async fn refunds_are_booked_by_what_was_asked_for_however_vercel_counts() {
         world.advance("1h").await;
         assert_eq!(booked().await, "20.00", "{reading}");
         assert_eq!(balance(&world, &installation, Account::Refunds).await, "20.00", "{reading}");
+        for _ in 0..7 {
+            world.sweep().await;
+        }
         assert_eq!(world.waiting(&installation).await, [], "{reading}");
         world.leave();
     }
@@ -107,5 +112,101 @@ async fn a_refund_whose_answer_was_lost_is_asked_for_once_however_vercel_counts(
         assert_eq!(world.waiting(&installation).await, [], "{reading}");
         assert_eq!(bills(&world, &installation).await[0].1, "refunded", "{reading}");
         world.close().await;
+    }
+}
+
+/// The webhook of a refund never comes: the invoice is read until it says what became of it.
+#[tokio::test]
+async fn a_refund_whose_webhook_never_comes_is_booked_by_the_invoice() {
+    for reading in ["cumulative", "last", "absent"] {
+        let world = World::open().await;
+        switch(&world, json!({ "refundTotal": reading, "refundWebhooks": "lost" })).await;
+        let installation = january(&world).await;
+        for (amount, sum) in [("5.00", "5.00"), ("3.00", "8.00")] {
+            refund(&world, &installation, 1, amount).await.expect(202);
+            refund(&world, &installation, 1, "1.00").await.is_problem(409, "conflict");
+            for _ in 0..8 {
+                world.sweep().await;
+            }
+            let stored = world.stored_invoice(&installation, 1).await;
+            assert_eq!(stored.refund.as_ref().unwrap().phase, RefundPhase::Refunded, "{reading}");
+            assert_eq!(balance(&world, &installation, Account::Refunds).await, sum, "{reading}");
+        }
+        world.close().await;
+    }
+}
+
+/// What Vercel gives back with the tax on top is what we asked for, whether it is read or told.
+#[tokio::test]
+async fn a_refund_with_its_tax_is_the_one_that_was_asked_for() {
+    for reading in ["cumulative", "last", "absent"] {
+        for webhooks in ["sent", "lost"] {
+            let world = World::open().await;
+            let switches = json!({ "taxPercent": 19, "refundTax": true, "refundTotal": reading,
+                "refundWebhooks": webhooks });
+            switch(&world, switches).await;
+            let installation = january(&world).await;
+            for (amount, sum) in [("5.00", "5.00"), ("3.33", "8.33"), ("11.67", "20.00")] {
+                refund(&world, &installation, 1, amount).await.expect(202);
+                for _ in 0..8 {
+                    world.sweep().await;
+                }
+                let stored = world.stored_invoice(&installation, 1).await;
+                assert_eq!(stored.refund.as_ref().unwrap().phase, RefundPhase::Refunded, "{reading} {webhooks}");
+                assert_eq!(balance(&world, &installation, Account::Refunds).await, sum, "{reading} {webhooks}");
+            }
+            world.close().await;
+        }
+    }
+}
+
+/// Vercel gave back another amount than was asked for, and nobody tells of it: what became of ours is looked for, for
+/// two weeks; then a person says it.
+#[tokio::test]
+async fn a_refund_that_vercel_leaves_open_is_settled_by_a_partner_system() {
+    for (outcome, booked, phase) in [
+        ("refunded", "4.00", RefundPhase::Refunded),
+        ("notRefunded", "0.00", RefundPhase::Rejected),
+        ("abandon", "0.00", RefundPhase::Rejected),
+    ] {
+        let world = World::open().await;
+        switch(&world, json!({ "refundWebhooks": "lost" })).await;
+        let installation = january(&world).await;
+        let settle = async |outcome: &str, more: Value| {
+            let mut data = json!({ "invoiceId": format!("{installation}.i1"), "outcome": outcome });
+            data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            world.partner("invoice.settle", "/partner/invoices", &installation, data).await
+        };
+        settle("refunded", json!({})).await.is_problem(409, "conflict");
+        settle("refunded", json!({ "reason": "x" })).await.is_problem(400, "validation_error");
+        let look = effects(&refund(&world, &installation, 1, "5.00").await.expect(202)).remove(1);
+        let mut stored = world.stored_invoice(&installation, 1).await;
+        stored.item.refund.as_mut().unwrap().total = "4.00".parse().unwrap();
+        world.local.bare.commit(vec![Write::replace(&stored.item, stored.version).unwrap()]).await.unwrap();
+        for _ in 0..13 {
+            world.advance("1d").await;
+            world.cron("/cron/outbox").await;
+            assert_eq!(world.waiting(&installation).await, [("read_invoice", 0, false)], "{outcome}");
+        }
+        for _ in 0..2 {
+            world.advance("1d").await;
+            world.cron("/cron/outbox").await;
+        }
+        assert_eq!(world.waiting(&installation).await, [("read_invoice", 1, true)], "{outcome}");
+        refund(&world, &installation, 1, "1.00").await.is_problem(409, "conflict");
+        if outcome != "abandon" {
+            settle(outcome, json!({})).await.expect(202);
+            settle(outcome, json!({})).await.is_problem(409, "conflict");
+        }
+        let data = json!({ "effectId": look, "outcome": "abandon", "reason": "settled" });
+        world.partner("effect.settle", "/partner/invoices", &installation, data).await.expect(202);
+        let stored = world.stored_invoice(&installation, 1).await;
+        assert_eq!(
+            (json!(stored.booked_refunds), stored.refund.as_ref().unwrap().phase),
+            (json!(booked), phase),
+            "{outcome}"
+        );
+        assert_eq!(balance(&world, &installation, Account::Refunds).await, booked, "{outcome}");
+        world.leave();
     }
 }

@@ -27,8 +27,8 @@ use crate::world::acts::{
     run_outbox, some_usage, submit_again, tell, ten_days, try_again, two_hours_pass, uninstall, unknown_to_vercel,
 };
 use crate::world::doubts::{
-    answered_gone, denied, denied_in_january, held, rotation_answered, settle_installation, settle_resource,
-    two_periods_at_the_end, uninstall_answered,
+    answered_gone, denied, denied_in_january, held, refund_unheard, refund_unheard_for_long, rotation_answered,
+    settle_installation, settle_refund, settle_resource, two_periods_at_the_end, uninstall_answered,
 };
 use crate::world::end::End;
 use crate::world::got::Got;
@@ -79,6 +79,8 @@ crash_points! {
     a_close_that_catches_up: denied_in_january, run_invoices;
     a_push_that_hears_of_the_end: answered_gone, push;
     an_installation_settled: held, settle_installation;
+    a_refund_settled: refund_unheard, settle_refund;
+    a_look_at_a_refund: refund_unheard_for_long, run_outbox;
 }
 
 async fn at_every_point(name: &str, prepare: impl AsyncFn(&World, &Stage), act: impl AsyncFn(&World, &Stage) -> Got) {

@@ -13,8 +13,8 @@ use crate::world::acts::{
     submit_again, sweep_now, tell, tell_installation, ten_days, try_again, uninstall,
 };
 use crate::world::doubts::{
-    denied, denied_in_january, held, rotation_answered, settle_installation, settle_resource, two_periods_at_the_end,
-    uninstall_answered,
+    denied, denied_in_january, held, refund_unheard, refund_unheard_for_long, rotation_answered, settle_installation,
+    settle_refund, settle_resource, two_periods_at_the_end, uninstall_answered,
 };
 use crate::world::end::End;
 use crate::world::got::Got;
@@ -57,6 +57,7 @@ races! {
     a_dead_letter_tried_again: "POST /partner/invoices", dead_news, try_again;
     a_resource_settled: "POST /partner/invoices", denied, settle_resource;
     an_installation_settled: "POST /partner/invoices", held, settle_installation;
+    a_refund_settled: "POST /partner/invoices", refund_unheard, settle_refund;
     a_refund: "POST /partner/invoices/{invoice}/refund", a_paid_invoice, refund;
     a_rotation_for_a_partner: "POST /partner/resources/{resource}/secrets", nothing, rotate_for_partner;
     the_hourly_push: "GET /cron/billing", at_the_second_day, push;
@@ -67,6 +68,7 @@ races! {
     a_close_that_catches_up: "GET /cron/invoices", denied_in_january, run_invoices;
     a_sweep: "GET /cron/outbox", owed_news, sweep_now;
     a_release: "GET /cron/outbox", uninstall_answered, sweep_now;
+    a_look_at_a_refund: "GET /cron/outbox", refund_unheard_for_long, sweep_now;
     the_secrets_of_a_rotation: "GET /cron/outbox", rotation_answered, sweep_now;
 }
 

@@ -68,6 +68,38 @@ async fn what_is_owed_to_an_installation_that_is_gone_is_held_and_alarmed_once()
     world.close().await;
 }
 
+/// The days that end while nothing is pushed: shown once it is there again, if Vercel still takes them; otherwise they are
+/// counted. Whoever hears first that it is gone.
+#[tokio::test]
+async fn the_days_that_end_while_it_is_held_are_owed_or_counted_as_lost() {
+    for first in ["the push", "an effect"] {
+        let (log, _guard) = log();
+        let world = World::open().await;
+        let (installation, id) = world.customer(TEAM).await;
+        world.advance_to("2027-01-10T20:00:00Z").await;
+        hours(&world, 1).await;
+        let days_lost = || log.lines().iter().filter_map(|line| line["PushDaysLost"].as_i64()).sum::<i64>();
+        let before = days_lost();
+        is_gone(&world, &installation).await;
+        if first == "an effect" {
+            rename(&world, &installation, &id, "renamed").await.expect(202);
+            assert!(world.installation(&installation).await.gone_since.is_some());
+        }
+        // Two days end.
+        hours(&world, 48).await;
+        world.vercel_heals().await;
+        let mark = world.mark().await;
+        settle(&world, &installation, "there").await.expect(202);
+        hours(&world, 1).await;
+        assert_eq!(days_lost() - before, 1, "{first}: the eleventh ended 46 hours ago");
+        let pushes = world.calls_since(mark).await.into_iter().filter(|call| call.starts_with("POST billing ")).count();
+        assert_eq!(pushes, 2, "{first}: the end of the twelfth, and now");
+        hours(&world, 2).await;
+        assert_eq!(days_lost() - before, 1, "{first}");
+        world.close().await;
+    }
+}
+
 /// A 410 to another call speaks of what that call is about.
 #[tokio::test]
 async fn a_410_of_one_call_stops_nothing_else() {

@@ -62,6 +62,17 @@ pub(crate) enum Envelopes {
     Lost,
 }
 
+/// What becomes of the webhooks of refunds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefundWebhooks {
+    /// They are delivered.
+    #[default]
+    Sent,
+    /// They never come.
+    Lost,
+}
+
 /// Whether a resource is locked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +91,9 @@ pub(crate) struct Switches {
     /// The tax that `total` (A.15) and `invoiceTotal` (E) contain on top of the lines, in percent.
     pub(crate) tax_percent: u8,
     pub(crate) refund_total: RefundTotal,
+    /// Whether `refundTotal` (A.15) and the webhooks' `amount` (E) contain that tax, too.
+    pub(crate) refund_tax: bool,
+    pub(crate) refund_webhooks: RefundWebhooks,
     pub(crate) leaving: Leaving,
     pub(crate) unlisted: Unlisted,
     /// Installations of which every call is answered 410.
@@ -93,6 +107,11 @@ pub(crate) struct Switches {
 impl Row for Switches {}
 
 impl Switches {
+    /// Whether a webhook never comes.
+    pub(crate) fn loses(&self, kind: &str) -> bool {
+        self.refund_webhooks == RefundWebhooks::Lost && kind == "marketplace.invoice.refunded"
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         if self.tax_percent > 100 {
             return Err(Refusal::bad_request("switches: `taxPercent` is from 0 to 100"));
@@ -101,6 +120,11 @@ impl Switches {
             return Err(Refusal::bad_request(format!("switches: at most {GONE_MAX} installations are `gone`")));
         }
         Ok(())
+    }
+
+    /// An amount that was given back, as Vercel tells it.
+    pub(crate) fn given_back(&self, amount: Option<&Decimal>) -> Option<Decimal> {
+        amount.map(|amount| if self.refund_tax { self.taxed(amount) } else { amount.clone() })
     }
 
     /// An amount with the tax on it, rounded half up.

@@ -36,8 +36,8 @@ use crate::idempotency::Remembered;
 use crate::installed::{self, OpenToken};
 use crate::outbox::Reason;
 use crate::provider::Provider;
-use crate::slice::{self, Slice};
-use crate::state::{Credentials, Life, Origin, Resource};
+use crate::slice;
+use crate::state::{Credentials, Life, MeterTotal, Origin, Resource, keys};
 
 /// Vercel's code of what it does not have.
 const NOT_FOUND: &str = "not_found";
@@ -119,9 +119,15 @@ async fn speaks_for(provider: &Provider, resource: &Resource) -> Result<Option<&
     if held.is_some_and(|held| held.confirmed_revision > 1) {
         return Ok(Some("it took the resource's secrets"));
     }
-    let slice = slice::read(provider, &resource.installation).await?;
-    let is_used = |slice: &Slice| slice.totals.iter().any(|total| total.resource == resource.id);
-    Ok(slice.is_some_and(|slice| is_used(&slice)).then_some("usage of it was reported"))
+    let Some(slice) = slice::read(provider, &resource.installation).await? else { return Ok(None) };
+    let mut is_used = slice.totals.iter().any(|total| total.resource == resource.id);
+    // Also of periods that are closed.
+    let pk = keys::collection(&resource.installation);
+    for period in &slice.installation.closed_periods {
+        let prefix = MeterTotal::closed_prefix_of(period.start, &resource.id);
+        is_used = is_used || !provider.store.query_after(&pk, &prefix, None, 1).await?.is_empty();
+    }
+    Ok(is_used.then_some("usage of it was reported"))
 }
 
 /// From this commit on nothing of the resource counts. It ended when Vercel was to be asked again, however late it was.
@@ -135,23 +141,25 @@ async fn take_back(
     if stored.operation.is_some() {
         return Ok(Outcome::later(Reason::CommandInProgress));
     }
-    stored.item.life = Life::TakenBack { ended_at };
+    stored.item.life = stored.life.taken_back(ended_at);
     let mut writes = vec![Write::replace(&stored.item, stored.version)?];
-    if let Some(key) = answers
-        && let Some(mut record) = provider.store.get::<Remembered>(key).await?
-    {
-        let error = ApiError::conflict(
-            "Vercel did not get the answer, and the resource was taken back; ask again with a new key",
-        );
-        record.item.answer = Some(Answer::refusal(&error, Origin::Vercel)?);
-        writes.push(Write::replace(&record.item, record.version)?);
-    }
+    writes.extend(refuse_repeat(provider, answers).await?);
     if !committed(provider, writes).await? {
         return Ok(Outcome::later(Reason::Moved));
     }
     tracing::warn!(resource = %stored.id, "Vercel does not know a resource: it is taken back");
     stored.version += 1;
     end(provider, &stored, deadline).await
+}
+
+/// A repeat of the create that comes late is refused: its resource was taken back.
+pub(crate) async fn refuse_repeat(provider: &Provider, answers: Option<&Key>) -> Result<Option<Write>, ApiError> {
+    let Some(key) = answers else { return Ok(None) };
+    let Some(mut record) = provider.store.get::<Remembered>(key).await? else { return Ok(None) };
+    let error =
+        ApiError::conflict("Vercel did not get the answer, and the resource was taken back; ask again with a new key");
+    record.item.answer = Some(Answer::refusal(&error, Origin::Vercel)?);
+    Ok(Some(Write::replace(&record.item, record.version)?))
 }
 
 /// Deletes what was taken back.

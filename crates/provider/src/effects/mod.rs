@@ -16,6 +16,7 @@ mod submit_invoice;
 mod tell;
 mod what;
 
+pub(crate) use confirm_resource::refuse_repeat;
 pub use what::{Effect, News, Stuck, What, When};
 
 use async_trait::async_trait;
@@ -29,6 +30,7 @@ use crate::edge::ApiError;
 use crate::installed::{self, OpenToken};
 use crate::outbox::{Hold, Reason};
 use crate::provider::Provider;
+use crate::state::PushFailed;
 
 #[async_trait]
 impl Deliver for What {
@@ -49,13 +51,19 @@ async fn ask_whether_gone(
     provider: &Provider,
     id: &InstallationId,
     deadline: Deadline,
-) -> Result<Option<Write>, ApiError> {
+) -> Result<Vec<Write>, ApiError> {
     let stored = installed::installation(provider, id).await?;
     let token = OpenToken::of(provider, &stored, deadline).await?;
-    match provider.vercel()?.account(&token.call()).await {
-        Err(ClientError::Gone) => installed::gone(&stored, provider.clock.now()),
-        _ => Ok(None),
+    let answer = provider.vercel()?.account(&token.call()).await;
+    let now = provider.clock.now();
+    let is_gone = matches!(answer, Err(ClientError::Gone));
+    let Some(held) = (if is_gone { installed::gone(&stored, now)? } else { None }) else { return Ok(Vec::new()) };
+    let mut writes = vec![held];
+    // The days that end from now on are owed, once it is there again.
+    if provider.store.get::<PushFailed>(&PushFailed::key_of(id)).await?.is_none() {
+        writes.push(Write::create(&PushFailed::held(id, now))?);
     }
+    Ok(writes)
 }
 
 async fn tried(provider: &Provider, effect: &Effect, deadline: Deadline) -> Result<Outcome, ApiError> {
@@ -71,8 +79,9 @@ async fn tried(provider: &Provider, effect: &Effect, deadline: Deadline) -> Resu
         What::RevokeSecrets { resource, keep_version } => {
             revoke_secrets::deliver(provider, id, resource, *keep_version, deadline).await
         }
-        What::ReadInvoice { number, hint } => {
-            read_invoice::deliver(provider, id, *number, hint.as_ref(), effect.created_at, deadline).await
+        What::ReadInvoice { number, hint, follows_refund } => {
+            let why = read_invoice::Why::of(hint.as_ref(), *follows_refund, effect.created_at);
+            read_invoice::deliver(provider, id, *number, why, deadline).await
         }
         What::SubmitInvoice { number } => submit_invoice::deliver(provider, id, *number, deadline).await,
         What::RefundInvoice { number } => refund_invoice::deliver(provider, id, *number, deadline).await,

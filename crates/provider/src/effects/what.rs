@@ -20,6 +20,8 @@ const ANSWER_WAIT: SignedDuration = SignedDuration::from_mins(2);
 const REMOVAL_WAIT: SignedDuration = SignedDuration::from_mins(15);
 /// How long Vercel has to repeat a create whose answer it did not get, before it is asked whether it knows the resource.
 const CONFIRM_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// How long the webhook of a refund that we asked for has, before the invoice is read for it.
+const REFUND_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// How long Vercel has to take our answer to its own request, before what it asked for is carried on: it may hold the
 /// resource until it has the answer, and a call about it in that time would wait, or be refused (spec, doubtful
 /// readings).
@@ -93,6 +95,9 @@ pub enum What {
         number: u32,
         /// What the webhook said.
         hint: Option<Hint>,
+        /// Whether it is read for a refund that we asked for, until that is over: its webhook may never come.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        follows_refund: bool,
     },
     /// Hand the current secrets to Vercel (A.18).
     PutSecrets {
@@ -134,6 +139,11 @@ impl What {
         }
     }
 
+    /// An invoice is read for a refund that we asked for, until that is over.
+    pub const fn follow_refund(number: u32) -> Self {
+        Self::ReadInvoice { number, hint: None, follows_refund: true }
+    }
+
     /// A plan that begins later is told to Vercel when it begins: until then Vercel reads the one before.
     pub fn plan_begins(resource: &Resource, at: Timestamp, now: Timestamp) -> Option<Self> {
         (at > now).then(|| Self::ResourceUpdated { resource: resource.id.clone(), news: News::PlanBegins(at) })
@@ -168,7 +178,8 @@ impl Owed for What {
     fn slot(&self) -> String {
         match self {
             // By what the webhook said: no fact may replace another, the invoice might not be readable any more.
-            Self::ReadInvoice { number, hint } => {
+            Self::ReadInvoice { number, follows_refund: true, .. } => format!("read_invoice.{number}.refund"),
+            Self::ReadInvoice { number, hint, .. } => {
                 let fact = match hint.as_ref().map(|hint| (hint.phase, hint.event.as_ref())) {
                     Some((InvoicePhase::Paid, _)) => "paid".to_owned(),
                     // Each tells of an amount of its own.
@@ -195,6 +206,7 @@ impl Owed for What {
             Self::ResourceUpdated { news: News::PlanBegins(at), .. } => (*at).max(now),
             Self::ConfirmResource { .. } => later(CONFIRM_WAIT),
             Self::RemoveResource { .. } => later(REMOVAL_WAIT),
+            Self::ReadInvoice { follows_refund: true, .. } => later(REFUND_WAIT),
             Self::PutSecrets { when: When::AnswerTaken, .. } | Self::ReleaseResources => later(ANSWERED_WAIT),
             _ => now,
         }
@@ -243,8 +255,9 @@ mod tests {
         let slot = |phase: Option<InvoicePhase>| {
             let event = Some("e1".to_owned());
             let hint = phase.map(|phase| Hint { phase, refunded: None, vercel_id: vercel_id.clone(), event });
-            What::ReadInvoice { number: 7, hint }.slot()
+            What::ReadInvoice { number: 7, hint, follows_refund: false }.slot()
         };
+        assert_eq!(What::follow_refund(7).slot(), "read_invoice.7.refund");
         assert_eq!(slot(Some(InvoicePhase::Paid)), "read_invoice.7.paid");
         assert_eq!(slot(Some(InvoicePhase::Refunded)), "read_invoice.7.refunded.e1");
         for other in [None, Some(InvoicePhase::Invoiced), Some(InvoicePhase::NotPaid), Some(InvoicePhase::Overdue)] {

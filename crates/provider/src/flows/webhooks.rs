@@ -174,7 +174,11 @@ impl Command for Invoice {
             stored.item.vercel_id = Some(vercel_id.clone());
             change = change.writing([Write::replace(&stored.item, stored.version)?]);
         }
-        Ok(Judged::Change(change.owing([What::ReadInvoice { number: *number, hint: Some(hint.clone()) }])))
+        Ok(Judged::Change(change.owing([What::ReadInvoice {
+            number: *number,
+            hint: Some(hint.clone()),
+            follows_refund: false,
+        }])))
     }
 }
 

@@ -118,14 +118,14 @@ fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
     }
     let Some(told) = seen.told else { return booked };
     let all = record.booked_refunds + booked.iter().copied().sum::<Money>();
-    let known = record.untold_refunds.iter().position(|untold| *untold == told);
+    let known = record.untold_refunds.iter().position(|untold| record.is_meant(*untold, told));
     // The amount of a webhook may be that of all refunds, too.
-    let known = known.or_else(|| record.untold_refunds.len().checked_sub(1).filter(|_| told == all));
+    let known = known.or_else(|| record.untold_refunds.len().checked_sub(1).filter(|_| record.is_meant(all, told)));
     if let Some(index) = known {
         record.untold_refunds.remove(index);
     } else if record.is_booked_by_an_earlier_release(told) {
         tracing::info!(invoice.id = %record.external_id, refund.amount = %told, "a refund that is booked already");
-    } else if let Some(amount) = ours.filter(|ours| told == *ours || told == all + *ours) {
+    } else if let Some(amount) = ours.filter(|ours| [*ours, all + *ours].iter().any(|it| record.is_meant(*it, told))) {
         booked.push(amount);
         refunded(record);
     } else {
@@ -134,6 +134,13 @@ fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
         booked.push(told);
     }
     booked
+}
+
+/// The refund that we asked for did not come to pass, if it is this far. Returns whether it is.
+pub(crate) fn not_refunded(record: &mut InvoiceRecord, phase: RefundPhase) -> bool {
+    let Some(refund) = record.refund.as_mut().filter(|refund| refund.phase == phase) else { return false };
+    refund.phase = RefundPhase::Rejected;
+    true
 }
 
 fn refunded(record: &mut InvoiceRecord) {

@@ -11,7 +11,7 @@ use super::entry_write;
 use crate::edge::ApiError;
 use crate::provider::Provider;
 use crate::slice::{Slice, metered};
-use crate::state::{Installation, Life, MeterTotal, Unbilled, keys};
+use crate::state::{Installation, MeterTotal, Unbilled, keys};
 use tradepost_pricing::ledger::Entry;
 use tradepost_pricing::metering::{Aggregate, TotalKey};
 use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource};
@@ -98,7 +98,7 @@ pub(crate) async fn catch_up(
             let totals = archived(provider, slice, &resource, period.start).await?;
             let bill = bill(provider, slice, &resource, period, &totals)?;
             amounts.extend(pricing::unbilled(&bill, period).map_err(ApiError::internal)?);
-        } else if held.is_some_and(|held| held.life == Life::DENIED) {
+        } else if held.is_some_and(|held| held.life.is_denied()) {
             denied.push(Unbilled { resource, period });
         }
         // What was taken back is billed by nobody.
@@ -115,7 +115,7 @@ pub(crate) async fn catch_up(
 
 /// Notes that this period is closed without the resources that Vercel denies.
 pub(crate) fn leave_out(slice: &Slice, installation: &mut Installation, period: Period) {
-    let denied = slice.resources.iter().filter(|held| held.life == Life::DENIED && !slice.bills(held));
+    let denied = slice.resources.iter().filter(|held| held.life.is_denied() && !slice.bills(held));
     installation.unbilled.extend(denied.map(|held| Unbilled { resource: held.id.clone(), period }));
 }
 

@@ -4,9 +4,9 @@
 //!
 //! - `total` may contain the tax that Vercel adds, or not. So an invoice is ours by its `externalId` and its lines; a
 //!   total above ours is noted ([`compare`]), one below ours is an alarm.
-//! - `refundTotal` may be all that was refunded, or the last refund, or be missing. So it never decides by itself:
-//!   what *we asked for* does ([`OurRefund`]). A refund that somebody else asked for is booked by the `amount` of its
-//!   webhook.
+//! - `refundTotal` may be all that was refunded, or the last refund, or be missing; it and the `amount` of a webhook may
+//!   contain the tax. So it never decides by itself: what *we asked for* does ([`OurRefund`]). A refund that somebody
+//!   else asked for is booked by the `amount` of its webhook.
 
 use jiff::Timestamp;
 use tradepost_marketplace::money::Money;
@@ -80,7 +80,8 @@ impl Seen {
     /// is not.
     pub(crate) fn and_hint(self, hint: &Hint, record: &InvoiceRecord) -> Self {
         // Told of another amount, and shown none: it may be that one alone.
-        let is_others = record.refund_under_way().zip(hint.refunded).is_some_and(|(ours, told)| ours.total != told);
+        let is_others =
+            record.refund_under_way().zip(hint.refunded).is_some_and(|(ours, told)| !record.is_meant(ours.total, told));
         let is_doubtful = self.ours == OurRefund::Done && is_others && !self.shows_refunds;
         let ours = if is_doubtful { OurRefund::Unclear } else { self.ours };
         Self { paid: self.paid || hint.phase == InvoicePhase::Paid, told: hint.refunded, ours, ..self }
@@ -120,8 +121,8 @@ fn our_refund(invoice: &Invoice, record: &InvoiceRecord) -> Result<OurRefund, Ap
     let asked_at = asked.asked_at.max(tried_at);
     let before = record.booked_refunds;
     let shown = invoice.refund_total.as_ref().map(|total| total.money().map_err(ApiError::internal)).transpose()?;
-    let fits = shown.map(|shown| shown == asked.total || shown == before + asked.total);
-    let is_as_before = shown.is_some_and(|shown| shown == before);
+    let fits = shown.map(|shown| [asked.total, before + asked.total].iter().any(|it| record.is_meant(*it, shown)));
+    let is_as_before = shown.is_some_and(|shown| record.is_meant(before, shown));
     Ok(match (invoice.refunded_at, fits) {
         // An absent total never means all of the invoice: it says nothing.
         (Some(at), None | Some(true)) if is_since(at, record, asked_at) => OurRefund::Done,

@@ -57,7 +57,7 @@ async fn forget(provider: &Provider, slice: &Slice) -> Result<bool, ApiError> {
     let is_shown = |period: &&Period| now.duration_since(period.end) <= FINAL_FOR;
     let shown_from = installation.closed_periods.iter().find(is_shown).map(|period| period.start);
     let oldest = now.saturating_sub(READING_AGE_MAX)?.min(shown_from.unwrap_or(installation.period_start));
-    let is_gone = |life| matches!(life, Life::Deleted { ended_at, .. } if ended_at < oldest);
+    let is_gone = |life: Life| life.is_deleted() && life.ended_at().is_some_and(|ended_at| ended_at < oldest);
     let gone = slice.resources.iter().filter(|resource| is_gone(resource.life));
     let mut writes: Vec<Write> = gone
         .take(MOVES_MAX)

@@ -14,7 +14,7 @@ use tradepost_store::{Record, Stored};
 
 use crate::edge::ApiError;
 use crate::provider::Provider;
-use crate::state::{Installation, Life, MeterTotal, PushFailed, Resource, keys};
+use crate::state::{Installation, MeterTotal, PushFailed, Resource, keys};
 use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::metering::MeteredResource;
 use tradepost_pricing::pricing::{self, Bill, BillInput, BilledResource, Metered, PricingError};
@@ -55,7 +55,7 @@ impl Slice {
     /// Whether a resource is billed: not one that was never made, or taken back, or is denied. Once the customer
     /// leaves, nobody asks Vercel any more, and what was used is billed.
     pub(crate) fn bills(&self, resource: &Resource) -> bool {
-        resource.life.is_billed() || (resource.life == Life::DENIED && !self.installation.is_active())
+        resource.life.is_billed() || (resource.life.is_denied() && !self.installation.is_active())
     }
 
     /// What is billed in a period, for pricing.

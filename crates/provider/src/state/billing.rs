@@ -75,11 +75,27 @@ pub struct PushFailed {
     pub attempts: u32,
     /// Ends of usage days whose final figures are still owed.
     pub days_owed: Vec<Timestamp>,
+    /// Up to when ended days are among them, or were pushed. Not of what an earlier release noted.
+    #[serde(default)]
+    pub days_until: Option<Timestamp>,
     /// What the last one failed of: a code, never a body.
     pub reason: String,
 }
 
 impl PushFailed {
+    /// Nothing is pushed from now on, for the installation is held.
+    pub fn held(installation: &InstallationId, now: Timestamp) -> Self {
+        Self {
+            installation: installation.clone(),
+            since: now,
+            accepted_at: None,
+            attempts: 0,
+            days_owed: Vec::new(),
+            days_until: Some(now),
+            reason: "held".to_owned(),
+        }
+    }
+
     /// When Vercel last accepted figures, as far as that is known.
     pub fn accepted(&self) -> Timestamp {
         self.accepted_at.unwrap_or(self.since)

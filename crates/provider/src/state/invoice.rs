@@ -170,6 +170,17 @@ impl InvoiceRecord {
         self.refund.as_ref().filter(is_under_way)
     }
 
+    /// Whether Vercel means this amount of ours by what it says: it may put the tax on top, rounded as it pleases. How
+    /// much tax there is, its total shows.
+    pub fn is_meant(&self, ours: Money, said: Money) -> bool {
+        let tax = self.above.map_or(0, Money::cents);
+        let total = i128::from(self.total.cents());
+        let with_tax = i128::from(ours.cents()) * (total + i128::from(tax));
+        // One cent apart at most, compared in parts of the total.
+        let is_taxed = (i128::from(said.cents()) * total - with_tax).abs() <= total;
+        said == ours || (tax > 0 && total > 0 && is_taxed)
+    }
+
     /// Whether a refund of this amount was booked by a release that did not note whose webhook had yet to come.
     pub fn is_booked_by_an_earlier_release(&self, amount: Money) -> bool {
         let booked = self.refund.as_ref().filter(|refund| refund.phase == RefundPhase::Refunded);

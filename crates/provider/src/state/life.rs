@@ -26,8 +26,13 @@ pub enum Life {
     Deleted {
         /// From then on nothing of it is billed.
         ended_at: Timestamp,
-        /// Whether it was undone before: then nothing of it is billed.
-        is_void: bool,
+        /// Whether Vercel knew it.
+        known: Known,
+    },
+    /// It was taken back, and is gone: it is not billed.
+    Undone {
+        /// When it was taken back.
+        ended_at: Timestamp,
     },
 }
 
@@ -62,22 +67,36 @@ impl Life {
 
     /// Whether it is gone.
     pub const fn is_deleted(self) -> bool {
-        matches!(self, Self::Deleted { .. })
+        matches!(self, Self::Deleted { .. } | Self::Undone { .. })
     }
 
     /// Whether its create is undone: nothing of it is billed.
     pub const fn is_void(self) -> bool {
-        matches!(self, Self::TakenBack { .. } | Self::Deleted { is_void: true, .. })
+        matches!(self, Self::TakenBack { .. } | Self::Undone { .. })
+    }
+
+    /// Whether Vercel was seen to know it, nobody has seen it yet, or Vercel denies it. Of what was never made, or was
+    /// taken back, this does not speak.
+    pub const fn known_to_vercel(self) -> Option<Known> {
+        match self {
+            Self::Live { known } | Self::Deleted { known, .. } => Some(known),
+            Self::Reserved | Self::TakenBack { .. } | Self::Undone { .. } => None,
+        }
+    }
+
+    /// Whether Vercel denies it, and that is not settled.
+    pub const fn is_denied(self) -> bool {
+        matches!(self.known_to_vercel(), Some(Known::Denied))
     }
 
     /// Whether it is billed, for as long as it is, or was, there.
     pub const fn is_billed(self) -> bool {
-        matches!(self, Self::KNOWN | Self::MADE | Self::Deleted { is_void: false, .. })
+        matches!(self, Self::KNOWN | Self::MADE | Self::Deleted { .. })
     }
 
     /// Whether readings of it are taken. They are, also while Vercel denies it: they show that somebody uses it.
     pub const fn is_metered(self) -> bool {
-        matches!(self, Self::Live { .. } | Self::Deleted { is_void: false, .. })
+        self.known_to_vercel().is_some()
     }
 
     /// Whether it is not settled yet if Vercel knows it.
@@ -88,7 +107,7 @@ impl Life {
     /// When it ended, if it has.
     pub const fn ended_at(self) -> Option<Timestamp> {
         match self {
-            Self::TakenBack { ended_at } | Self::Deleted { ended_at, .. } => Some(ended_at),
+            Self::TakenBack { ended_at } | Self::Deleted { ended_at, .. } | Self::Undone { ended_at } => Some(ended_at),
             Self::Reserved | Self::Live { .. } => None,
         }
     }
@@ -98,14 +117,30 @@ impl Life {
     pub const fn known(self) -> Self {
         match self {
             Self::Live { .. } => Self::KNOWN,
+            Self::Deleted { ended_at, .. } => Self::Deleted { ended_at, known: Known::Yes },
             other => other,
+        }
+    }
+
+    /// Its create is undone, at `now`.
+    #[must_use]
+    pub const fn taken_back(self, now: Timestamp) -> Self {
+        match self {
+            Self::Deleted { ended_at, .. } => Self::Undone { ended_at },
+            Self::Undone { .. } | Self::TakenBack { .. } => self,
+            Self::Reserved | Self::Live { .. } => Self::TakenBack { ended_at: now },
         }
     }
 
     /// Gone, at `now`. One that ended before ended then, whenever the provisioner hears of it.
     #[must_use]
-    pub fn deleted(self, now: Timestamp) -> Self {
-        Self::Deleted { ended_at: self.ended_at().unwrap_or(now), is_void: self.is_void() }
+    pub const fn deleted(self, now: Timestamp) -> Self {
+        match self {
+            Self::Reserved => Self::Deleted { ended_at: now, known: Known::NotSeen },
+            Self::Live { known } => Self::Deleted { ended_at: now, known },
+            Self::TakenBack { ended_at } => Self::Undone { ended_at },
+            Self::Deleted { .. } | Self::Undone { .. } => self,
+        }
     }
 }
 
@@ -135,10 +170,11 @@ impl From<Life> for Parts {
         let state = match life {
             Life::Reserved => State::Reserved,
             Life::Live { .. } | Life::TakenBack { .. } => State::Live,
-            Life::Deleted { .. } => State::Deleted,
+            Life::Deleted { .. } | Life::Undone { .. } => State::Deleted,
         };
-        let unconfirmed = matches!(life, Life::Reserved | Life::MADE | Life::DENIED);
-        Self { state, deleted_at: life.ended_at(), unconfirmed, denied: life == Life::DENIED, void: life.is_void() }
+        let is_seen = matches!(life.known_to_vercel(), None | Some(Known::Yes));
+        let unconfirmed = life == Life::Reserved || !is_seen;
+        Self { state, deleted_at: life.ended_at(), unconfirmed, denied: life.is_denied(), void: life.is_void() }
     }
 }
 
@@ -147,14 +183,18 @@ impl TryFrom<Parts> for Life {
 
     fn try_from(parts: Parts) -> Result<Self, Self::Error> {
         let ended_at = parts.deleted_at.ok_or("a resource that ended has no time of its end");
+        let known = match (parts.denied, parts.unconfirmed) {
+            (true, _) => Known::Denied,
+            (false, true) => Known::NotSeen,
+            (false, false) => Known::Yes,
+        };
         Ok(match (parts.state, parts.void) {
             (State::Reserved, false) => Self::Reserved,
             (State::Reserved, true) => return Err("a resource that was never made is void"),
-            (State::Live, false) if parts.denied => Self::DENIED,
-            (State::Live, false) if parts.unconfirmed => Self::MADE,
-            (State::Live, false) => Self::KNOWN,
+            (State::Live, false) => Self::Live { known },
             (State::Live, true) => Self::TakenBack { ended_at: ended_at? },
-            (State::Deleted, is_void) => Self::Deleted { ended_at: ended_at?, is_void },
+            (State::Deleted, false) => Self::Deleted { ended_at: ended_at?, known },
+            (State::Deleted, true) => Self::Undone { ended_at: ended_at? },
         })
     }
 }
@@ -178,8 +218,9 @@ mod tests {
             (Life::MADE, stored("live", None, true, false)),
             (Life::KNOWN, stored("live", None, false, false)),
             (Life::TakenBack { ended_at }, stored("live", Some(AT), false, true)),
-            (Life::Deleted { ended_at, is_void: false }, stored("deleted", Some(AT), false, false)),
-            (Life::Deleted { ended_at, is_void: true }, stored("deleted", Some(AT), false, true)),
+            (Life::Deleted { ended_at, known: Known::Yes }, stored("deleted", Some(AT), false, false)),
+            (Life::Deleted { ended_at, known: Known::NotSeen }, stored("deleted", Some(AT), true, false)),
+            (Life::Undone { ended_at }, stored("deleted", Some(AT), false, true)),
         ];
         for (life, stored) in table {
             assert_eq!(serde_json::to_value(life).unwrap(), stored);
@@ -193,10 +234,15 @@ mod tests {
     /// To an earlier release it is one that nobody has seen.
     #[test]
     fn what_vercel_denies_says_so_beside_them() {
-        let mut text = stored("live", None, true, false);
-        text["denied"] = json!(true);
-        assert_eq!(serde_json::to_value(Life::DENIED).unwrap(), text);
-        assert_eq!(serde_json::from_value::<Life>(text).unwrap(), Life::DENIED);
+        let ended_at = AT.parse().unwrap();
+        for (life, mut text) in [
+            (Life::DENIED, stored("live", None, true, false)),
+            (Life::DENIED.deleted(ended_at), stored("deleted", Some(AT), true, false)),
+        ] {
+            text["denied"] = json!(true);
+            assert_eq!(serde_json::to_value(life).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Life>(text).unwrap(), life);
+        }
     }
 
     #[test]
@@ -208,8 +254,9 @@ mod tests {
             (Life::KNOWN, true, true, false),
             (Life::TakenBack { ended_at: Timestamp::UNIX_EPOCH }, false, false, false),
             (Life::KNOWN.deleted(Timestamp::UNIX_EPOCH), true, true, false),
-            // The customer deleted it: so it was known.
+            // The customer left: what was there is billed.
             (Life::DENIED.deleted(Timestamp::UNIX_EPOCH), true, true, false),
+            (Life::DENIED.deleted(Timestamp::UNIX_EPOCH).taken_back(Timestamp::UNIX_EPOCH), false, false, false),
         ] {
             assert_eq!(
                 (life.is_billed(), life.is_metered(), life.is_in_question()),
@@ -230,8 +277,9 @@ mod tests {
     #[test]
     fn what_ended_before_stays_ended_then() {
         let (then, now) = (AT.parse().unwrap(), "2027-02-01T00:00:00Z".parse().unwrap());
-        assert_eq!(Life::MADE.deleted(now), Life::Deleted { ended_at: now, is_void: false });
+        assert_eq!(Life::MADE.deleted(now), Life::Deleted { ended_at: now, known: Known::NotSeen });
         let taken_back = Life::TakenBack { ended_at: then };
-        assert_eq!(taken_back.deleted(now), Life::Deleted { ended_at: then, is_void: true });
+        assert_eq!(taken_back.deleted(now), Life::Undone { ended_at: then });
+        assert_eq!(Life::DENIED.taken_back(then).deleted(now), Life::DENIED.deleted(then).taken_back(now));
     }
 }

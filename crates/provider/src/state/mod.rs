@@ -42,7 +42,7 @@ pub use installation::{CarriedAmount, Installation, InstallationStatus, Unbilled
 pub use invoice::{
     InvoiceLines, InvoicePhase, InvoiceRecord, LedgerEntry, LineSet, RefundPhase, RefundRecord, Refused,
 };
-pub use life::Life;
+pub use life::{Known, Life};
 pub use resource::{Credentials, Intent, Operation, Origin, Resource, Rotation};
 pub use session::{HandOver, Session, WebhookSeen};
 pub use signed::SignedMoney;

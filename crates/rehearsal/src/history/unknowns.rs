@@ -40,6 +40,8 @@ pub(super) fn draw(dice: Dice, fate: &Fate) -> Option<Value> {
     };
     set("taxPercent", &[json!(8), json!(19)]);
     set("refundTotal", &[json!("last"), json!("absent")]);
+    set("refundTax", &[json!(true)]);
+    set("refundWebhooks", &[json!("lost")]);
     set("leaving", &[json!("forgotten")]);
     set("envelopes", &[json!("lost")]);
     set("removedTeam", &[json!(true)]);

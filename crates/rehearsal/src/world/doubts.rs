@@ -5,7 +5,7 @@ use serde_json::json;
 use tradepost_provider::state::Resource;
 
 use super::World;
-use super::acts::{Stage, buy, invoiced, partner, rotate, tell, uninstall};
+use super::acts::{Stage, a_paid_invoice, buy, invoiced, partner, refund, rotate, settle, tell, uninstall};
 use super::got::Got;
 
 /// Vercel has had its answer to a rotation that it asked for.
@@ -68,4 +68,21 @@ pub async fn held(world: &World, stage: &Stage) {
 pub async fn settle_installation(world: &World, stage: &Stage) -> Got {
     let data = json!({ "outcome": "there" });
     partner(world, "installation.settle", "/partner/invoices", &stage.installation, data).await
+}
+
+/// A refund that Vercel took, and whose webhook never comes.
+pub async fn refund_unheard(world: &World, stage: &Stage) {
+    world.control("PUT", "/_sim/switches", json!({ "refundWebhooks": "lost" })).await.expect(200);
+    a_paid_invoice(world, stage).await;
+    refund(world, stage).await.expect(202);
+}
+
+/// Vercel has given it back by now.
+pub async fn refund_unheard_for_long(world: &World, stage: &Stage) {
+    refund_unheard(world, stage).await;
+    world.advance("2h").await;
+}
+
+pub async fn settle_refund(world: &World, stage: &Stage) -> Got {
+    settle(world, stage, json!({ "outcome": "refunded" })).await
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use tradepost_provider::effects::Effect;
 use tradepost_provider::outbox::{Class, LaneName};
+use tradepost_provider::state::Resource;
 use tradepost_store::Write;
 
 use super::got::{Got, text};
@@ -90,10 +91,14 @@ impl World {
     /// Takes it that Vercel was asked for the resource already, an hour after the create, and knows it: the lane of its
     /// news is as it was before.
     pub async fn is_known(&self, installation: &str, resource: &str) {
-        let resource = Some(resource_id(resource));
-        let lane = LaneName { installation: installation_id(installation), class: Class::State, resource };
+        let (installation, resource) = (installation_id(installation), resource_id(resource));
+        let mut stored =
+            self.local.bare.get::<Resource>(&Resource::key_of(&installation, &resource)).await.unwrap().unwrap();
+        stored.item.life = stored.life.known();
+        let lane = LaneName { installation, class: Class::State, resource: Some(resource) };
         let asked = Effect::key_of(&lane, "confirm_resource", false);
-        let writes = vec![Write::delete_any(asked), Write::delete_any(lane.key())];
+        let known = Write::replace(&stored.item, stored.version).unwrap();
+        let writes = vec![known, Write::delete_any(asked), Write::delete_any(lane.key())];
         self.local.bare.commit(writes).await.unwrap();
     }
 

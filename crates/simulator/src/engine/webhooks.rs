@@ -39,6 +39,9 @@ pub(crate) fn queue(
     payload: &Value,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    if world.switches().loses(kind) {
+        return Ok(());
+    }
     let id = world.seed.letters(&format!("webhook/{installation_id}/{name}"), 24);
     let body = RawValue::from_string(envelope(&id, kind, now, payload).to_string())
         .map_err(|error| Refusal::internal(format!("the webhook is no JSON: {error}")))?;
@@ -74,7 +77,7 @@ pub(crate) fn queue_invoice(
         "period": invoice.period,
     });
     if happening == "refunded" {
-        payload["amount"] = json!(invoice.refund_requested);
+        payload["amount"] = json!(world.switches().given_back(invoice.refund_requested.as_ref()));
         payload["reason"] = json!(invoice.refund_reason);
     } else {
         payload["invoiceDate"] = json!(invoice.invoice_date);

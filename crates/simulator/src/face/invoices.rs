@@ -289,7 +289,7 @@ pub(crate) fn get(simulator: &Inner, call: &Call, id: &str, invoice_id: &str) ->
             external_id: &row.external_id,
             memo: &row.memo,
             discounts: &row.discounts,
-            refund_total,
+            refund_total: &switches.given_back(refund_total.as_ref()),
             refund_reason: &row.refund_reason,
             refunded_at: row.refunded_at,
             paid_at: row.paid_at,

@@ -7,8 +7,9 @@
 //! 1. It is tried again as it is, for as long as news of the installation's resources wait, up to [`NEWS_WAIT`], or it
 //!    is not clear whether Vercel knows a resource at all (`installations::confirm`).
 //! 2. Then its lines are put under the plans that the resources were made with, for the whole installation: those Vercel
-//!    has seen; lines of no resource, under one of these. What the customer pays stays the same, each line says what it
-//!    is of. Lines of a resource that was taken back meanwhile go; if too little is left, that is carried on instead.
+//!    has seen. Lines of no resource, and of one that Vercel was never seen to know, go under one of these. What the
+//!    customer pays stays the same, each line says what it is of. Lines of a resource that was taken back meanwhile go;
+//!    if too little is left, that is carried on instead.
 //! 3. If that is refused too, it is tried again until [`REFUSED_FOR`] is over; then it is a dead letter.
 //!
 //! A 400 or 422 without Vercel's envelope is an outage, and no invoice is dead for it. But if it stays for
@@ -32,7 +33,9 @@ use crate::invoice::{CARRIED_NAME, entry_write, lines};
 use crate::outbox::{Class, Reason};
 use crate::provider::Provider;
 use crate::slice;
-use crate::state::{CarriedAmount, Installation, InvoicePhase, InvoiceRecord, Refused, Resource, SignedMoney, keys};
+use crate::state::{
+    CarriedAmount, Installation, InvoicePhase, InvoiceRecord, Known, Refused, Resource, SignedMoney, keys,
+};
 use tradepost_pricing::catalog::PlanType;
 use tradepost_pricing::ledger::Entry;
 
@@ -120,25 +123,30 @@ async fn has_news(provider: &Provider, id: &InstallationId, age: SignedDuration)
 async fn revised(provider: &Provider, stored: &InvoiceRecord) -> Result<(Vec<LineItem>, Vec<Discount>), ApiError> {
     let (mut items, mut discounts) = lines::read(provider, stored).await?;
     let named = items.iter().map(|line| &line.resource_id).chain(discounts.iter().map(|it| &it.resource_id));
-    let mut first: BTreeMap<ResourceId, Option<PlanId>> =
-        named.flatten().map(|resource| (resource.clone(), None)).collect();
+    let mut first: BTreeMap<ResourceId, First> =
+        named.flatten().map(|resource| (resource.clone(), First::default())).collect();
     for (resource, plan) in &mut first {
         let key = Resource::key_of(&stored.installation, resource);
-        let held = provider.store.get::<Resource>(&key).await?;
-        if held.as_ref().is_some_and(|held| held.life.is_void()) {
+        let Some(held) = provider.store.get::<Resource>(&key).await? else { continue };
+        if held.life.is_void() {
             items.retain(|line| line.resource_id.as_ref() != Some(resource));
+            discounts.retain(|discount| discount.resource_id.as_ref() != Some(resource));
             continue;
         }
-        *plan = held.and_then(|held| first_plan(provider, &held).transpose()).transpose()?;
+        *plan = First { plan: first_plan(provider, &held)?, is_seen: is_seen(&held) };
     }
-    // What is of no resource, such as an adjustment, was put under a plan of the period, too.
-    let some = match first.values().flatten().next() {
-        Some(plan) => Some(plan.clone()),
-        None => any_plan(provider, &stored.installation).await?,
-    };
+    let seen = first.values().find(|first| first.is_seen).and_then(|first| first.plan.clone());
+    let (mut some, mut perhaps) = (seen, None);
+    if some.is_none() {
+        (some, perhaps) = any_plans(provider, &stored.installation).await?;
+    }
     let place = |resource: &mut Option<ResourceId>, plan: &mut PlanId, details: &mut Option<String>| {
         let of = resource.as_ref().and_then(|id| first.get_key_value(id));
-        let Some(known) = of.and_then(|(_, known)| known.as_ref()).or(some.as_ref()) else { return };
+        let of_own =
+            |is_seen| of.filter(|(_, first)| first.is_seen == is_seen).and_then(|(_, first)| first.plan.as_ref());
+        // If Vercel was seen to know nothing at all, there is nothing better than what it may know.
+        let known = of_own(true).or(some.as_ref()).or_else(|| of_own(false)).or(perhaps.as_ref());
+        let Some(known) = known else { return };
         if let Some((id, _)) = of {
             let said = details.take().map_or_else(String::new, |said| format!("{said}, "));
             *details = Some(format!("{said}{plan} on {id}"));
@@ -179,15 +187,30 @@ async fn carried(provider: &Provider, mut stored: Stored<InvoiceRecord>, total: 
     Ok(Outcome::Done(writes))
 }
 
-/// A plan that Vercel has seen on any of the resources.
-async fn any_plan(provider: &Provider, id: &InstallationId) -> Result<Option<PlanId>, ApiError> {
-    let Some(slice) = slice::read(provider, id).await? else { return Ok(None) };
-    for resource in slice.resources.iter().filter(|resource| !resource.life.is_void()) {
-        if let Some(plan) = first_plan(provider, resource)? {
-            return Ok(Some(plan));
+/// What a resource's lines may go under.
+#[derive(Default)]
+struct First {
+    plan: Option<PlanId>,
+    /// Whether Vercel was seen to know the resource.
+    is_seen: bool,
+}
+
+fn is_seen(resource: &Resource) -> bool {
+    resource.life.known_to_vercel() == Some(Known::Yes)
+}
+
+/// A plan of a resource that Vercel was seen to know, and one of a resource that it may know.
+async fn any_plans(provider: &Provider, id: &InstallationId) -> Result<(Option<PlanId>, Option<PlanId>), ApiError> {
+    let (mut some, mut perhaps) = (None, None);
+    let slice = slice::read(provider, id).await?;
+    let resources = slice.iter().flat_map(|slice| &slice.resources).filter(|resource| !resource.life.is_void());
+    for resource in resources {
+        let found = if is_seen(resource) { &mut some } else { &mut perhaps };
+        if found.is_none() {
+            *found = first_plan(provider, resource)?;
         }
     }
-    Ok(None)
+    Ok((some, perhaps))
 }
 
 /// The plan that a resource was made with, or had next, if that is one to be invoiced.

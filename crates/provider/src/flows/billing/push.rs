@@ -20,6 +20,8 @@ use tradepost_pricing::catalog::Catalog;
 use tradepost_pricing::period;
 use tradepost_pricing::pricing::{self, Metered, PricingError};
 
+/// How many days may have ended since the last push: more than an installation was ever held.
+const DAYS_MAX: usize = 400;
 /// The most final figures sent in one push.
 const FINALS_MAX: usize = 4;
 
@@ -61,13 +63,11 @@ pub(super) async fn one(
         }
         return Ok(Pushed::Accepted);
     };
-    if matches!(error, PushError::Vercel(ClientError::Gone))
-        && let Some(held) = installed::gone(&slice.installation, now)?
-    {
-        committed(provider, vec![held]).await?;
-        return Ok(Pushed::Nothing);
+    let is_gone = matches!(error, PushError::Vercel(ClientError::Gone));
+    let held = if is_gone { installed::gone(&slice.installation, now)? } else { None };
+    if held.is_none() {
+        tracing::warn!(installation.id = %id, error.cause = %error, "a push failed");
     }
-    tracing::warn!(installation.id = %id, error.cause = %error, "a push failed");
     let earlier = slice.push_failed.as_ref();
     // Whoever had no failure before was pushed by the shard's last run, or was not there yet.
     let accepted_at = earlier.map_or(since.max(slice.installation.installed_at), |failed| failed.accepted());
@@ -77,14 +77,17 @@ pub(super) async fn one(
         accepted_at: Some(accepted_at),
         attempts: earlier.map_or(0, |failed| failed.attempts) + 1,
         days_owed: owed.into_iter().collect(),
+        days_until: Some(now),
         reason: error.to_string(),
     };
     let write = match earlier {
         Some(earlier) => Write::replace(&failed, earlier.version)?,
         None => Write::create(&failed)?,
     };
-    committed(provider, vec![write]).await?;
-    Ok(Pushed::Failed(accepted_at))
+    // Nobody pushes it while it is held: what is owed is noted for the time after.
+    let result = if held.is_some() { Pushed::Nothing } else { Pushed::Failed(accepted_at) };
+    committed(provider, held.into_iter().chain([write]).collect()).await?;
+    Ok(result)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +124,14 @@ struct Finals {
 impl Finals {
     fn of(slice: &Slice, since: Timestamp, now: Timestamp) -> Self {
         let installation = &slice.installation;
+        // Up to then a failure noted down what was owed; after it there may have been no push at all.
+        let noted = slice.push_failed.as_ref().and_then(|failed| failed.days_until);
+        let since = noted.map_or(since, |noted| noted.min(since));
         let periods = installation.open_periods(now);
         let ends = periods.iter().map(|period| period.end);
         let day_ends =
             std::iter::successors(Some(period::end_of_usage_day(since)), |end| Some(period::end_of_usage_day(*end)));
-        let days = day_ends.take_while(|end| *end <= now).take(32);
+        let days = day_ends.take_while(|end| *end <= now).take(DAYS_MAX);
         let fresh = ends.chain(days).filter(|end| *end > since && *end <= now);
         let owed = slice.push_failed.iter().flat_map(|failed| failed.days_owed.iter().copied());
         let all: BTreeSet<Timestamp> =

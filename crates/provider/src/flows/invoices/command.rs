@@ -76,8 +76,11 @@ pub(super) async fn handle(State(provider): State<Provider>, request: Request) -
             command::answer(&provider, asked, &CloseNow { call: &call, dry_run, test }).await?
         }
         "invoice.settle" => {
-            let settle = settle::Invoice::of(&call, call.read()?)?;
-            command::answer(&provider, asked, &settle).await?
+            let settle: settle::SettleInvoice = call.read()?;
+            match settle.of_refund(&call)? {
+                Some(settle) => command::answer(&provider, asked, &settle).await?,
+                None => command::answer(&provider, asked, &settle::Invoice::of(&call, settle)?).await?,
+            }
         }
         "effect.settle" => {
             let settle = settle::Effect::of(&call, call.read()?)?;

@@ -8,16 +8,17 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 use tradepost_marketplace::ids::ResourceId;
-use tradepost_store::{Stored, Write};
+use tradepost_store::{Key, Stored, Write};
 
 use crate::caller::PartnerCall;
 use crate::command::{Change, Command, Judged, Reply};
 use crate::edge::error::ApiError;
-use crate::effects::What;
+use crate::effects::{Effect, What, refuse_repeat};
 use crate::installed;
 use crate::operation::OPERATION_SECONDS;
+use crate::outbox::{LaneName, Owed};
 use crate::provider::Provider;
-use crate::state::{Installation, Life, Resource};
+use crate::state::{Installation, Resource};
 use crate::uninstall::uninstall;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -48,17 +49,19 @@ impl Command for OfResource<'_> {
     type Owes = What;
 
     async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
-        installed::active(provider, &self.call.installation).await?;
+        // Also of a customer who leaves: what is denied is on the last invoice.
+        installed::installation(provider, &self.call.installation).await?;
         let key = Resource::key_of(&self.call.installation, &self.command.resource_id);
         Ok(provider.store.get::<Resource>(&key).await?)
     }
 
     async fn judge(&self, provider: &Provider, stored: Self::State) -> Result<Judged, ApiError> {
         let mut stored = stored.ok_or_else(|| ApiError::not_found("resource"))?;
-        if stored.life != Life::DENIED {
+        if !stored.life.is_denied() {
             return Err(ApiError::conflict("Vercel does not deny this resource: there is nothing to settle"));
         }
         let resource = stored.id.clone();
+        let mut writes = Vec::new();
         let owed = match self.command.outcome {
             Verdict::Known => {
                 stored.item.life = stored.life.known();
@@ -66,15 +69,28 @@ impl Command for OfResource<'_> {
             }
             Verdict::Unknown if stored.operation.is_some() => return Err(ApiError::busy(OPERATION_SECONDS)),
             Verdict::Unknown => {
-                stored.item.life = Life::TakenBack { ended_at: provider.clock.now() };
+                writes.extend(refuse_repeat(provider, create_of(provider, &stored).await?.as_ref()).await?);
+                stored.item.life = stored.life.taken_back(provider.clock.now());
                 // Whatever became of the one that asked: this one has the provisioner delete it.
                 Some(What::ConfirmResource { resource: resource.clone(), answers: None })
             }
         };
         tracing::info!(resource = %resource, outcome = ?self.command.outcome, "a resource was settled by hand");
-        let write = Write::replace(&stored.item, stored.version)?;
-        Ok(Judged::Change(Change::accepted().writing([write]).owing(owed)))
+        writes.push(Write::replace(&stored.item, stored.version)?);
+        Ok(Judged::Change(Change::accepted().writing(writes).owing(owed)))
     }
+}
+
+/// The record of the command that made a resource, as the effect has it that asks about it.
+async fn create_of(provider: &Provider, resource: &Resource) -> Result<Option<Key>, ApiError> {
+    let asks = What::ConfirmResource { resource: resource.id.clone(), answers: None };
+    let (class, installation) = (asks.class(), resource.installation.clone());
+    let lane = LaneName { installation, class, resource: Some(resource.id.clone()) };
+    let waiting = provider.store.get::<Effect>(&Effect::key_of(&lane, &asks.slot(), false)).await?;
+    Ok(match waiting.map(|effect| effect.item.what) {
+        Some(What::ConfirmResource { answers, .. }) => answers,
+        _ => None,
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -1,5 +1,6 @@
 //! Refunds: one at a time, never above what was invoiced less refunded. Vercel is asked for it (A.16) by the effect
-//! `refund_invoice`.
+//! `refund_invoice`; `read_invoice` looks what becomes of it, for its webhook may never come; and if Vercel does not
+//! say, a partner system does (`invoice.settle`).
 
 use async_trait::async_trait;
 use axum::extract::{Path, Request, State};
@@ -11,10 +12,11 @@ use tradepost_store::{Stored, Write};
 
 use crate::caller::{self, PartnerCall};
 use crate::command::{self, Call, Change, Command, Judged};
+use crate::delivery::Nothing;
 use crate::edge::body::BODY_BYTES_MAX;
 use crate::edge::error::{ApiError, Code, Problem};
 use crate::effects::What;
-use crate::invoice::find;
+use crate::invoice::{OurRefund, Seen, book, find};
 use crate::provider::Provider;
 use crate::signing::Scope;
 use crate::state::{InvoicePhase, InvoiceRecord, RefundPhase, RefundRecord};
@@ -64,8 +66,45 @@ impl Command for Ask<'_> {
     async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged, ApiError> {
         stored.item.refund = Some(check(&stored, &self.command, provider.clock.now())?);
         let write = Write::replace(&stored.item, stored.version)?;
-        let what = What::RefundInvoice { number: stored.number };
-        Ok(Judged::Change(Change::accepted().writing([write]).owing([what])))
+        let number = stored.number;
+        let owed = [What::RefundInvoice { number }, What::follow_refund(number)];
+        Ok(Judged::Change(Change::accepted().writing([write]).owing(owed)))
+    }
+}
+
+/// `invoice.settle` of a refund that Vercel took, and of which it does not say what became.
+pub(super) struct Settle<'a> {
+    pub(super) call: &'a PartnerCall,
+    pub(super) invoice: String,
+    /// Whether the money went back.
+    pub(super) is_refunded: bool,
+}
+
+#[async_trait]
+impl Command for Settle<'_> {
+    type State = Stored<InvoiceRecord>;
+    type Owes = Nothing;
+
+    async fn read(&self, provider: &Provider) -> Result<Self::State, ApiError> {
+        find(provider, &self.call.installation, &self.invoice).await
+    }
+
+    async fn judge(&self, provider: &Provider, mut stored: Self::State) -> Result<Judged<Nothing>, ApiError> {
+        if stored.refund_under_way().is_none_or(|refund| refund.phase != RefundPhase::Requested) {
+            return Err(ApiError::conflict("no refund of this invoice waits for Vercel's word"));
+        }
+        let outcome = if self.is_refunded { "refunded" } else { "not refunded" };
+        tracing::info!(invoice.id = %stored.external_id, outcome, "a refund was settled by hand");
+        let mut writes = Vec::new();
+        if self.is_refunded {
+            // Its webhook, should it come, tells nothing new.
+            let seen = Seen { ours: OurRefund::Done, ..Seen::of_phase(Some(InvoicePhase::Refunded)) };
+            writes = book(&mut stored.item, seen, provider.clock.now())?;
+        } else {
+            book::not_refunded(&mut stored.item, RefundPhase::Requested);
+        }
+        writes.push(Write::replace(&stored.item, stored.version)?);
+        Ok(Judged::Change(Change::accepted().writing(writes)))
     }
 }
 

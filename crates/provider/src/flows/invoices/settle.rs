@@ -25,6 +25,8 @@ use crate::outbox::{self, Class, LaneName, Owed, parse_effect_id};
 use crate::provider::Provider;
 use crate::state::{InstallationStatus, InvoicePhase, InvoiceRecord, RefundPhase};
 
+use super::refund;
+
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 160;
 
@@ -39,6 +41,10 @@ enum Way {
     Retry,
     /// It is given up.
     Abandon,
+    /// The refund that Vercel took: the money went back.
+    Refunded,
+    /// It did not.
+    NotRefunded,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +56,21 @@ pub(super) struct SettleInvoice {
     vercel_invoice_id: Option<InvoiceId>,
     /// For [`Way::Abandon`].
     reason: Option<String>,
+}
+
+impl SettleInvoice {
+    /// If a refund of it is to be settled, and not the invoice.
+    pub(super) fn of_refund<'a>(&self, call: &'a PartnerCall) -> Result<Option<refund::Settle<'a>>, ApiError> {
+        let is_refunded = match self.outcome {
+            Way::Refunded => true,
+            Way::NotRefunded => false,
+            _ => return Ok(None),
+        };
+        if self.vercel_invoice_id.is_some() || self.reason.is_some() {
+            return Err(ApiError::invalid("a refund is settled without vercelInvoiceId and reason"));
+        }
+        Ok(Some(refund::Settle { call, invoice: self.invoice_id.clone(), is_refunded }))
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,7 +127,10 @@ impl Command for Invoice<'_> {
                 writes.extend(book::abandon(&mut stored.item, reason, now)?);
                 stuck.abandon(provider, reason).await?
             }
-            _ => return Err(ApiError::invalid("outcome must be submitted, resubmit or abandon")),
+            _ => {
+                let text = "outcome must be submitted, resubmit, abandon, refunded or notRefunded";
+                return Err(ApiError::invalid(text));
+            }
         };
         writes.push(Write::replace(&stored.item, stored.version)?);
         tracing::info!(invoice.id = %stored.external_id, outcome = ?command.outcome, "an invoice was settled by hand");
@@ -233,13 +257,13 @@ async fn at_vercel(
 /// What giving up an effect changes beside it.
 async fn given_up(provider: &Provider, installation: &InstallationId, what: &What) -> Result<Option<Write>, ApiError> {
     match what {
-        What::RefundInvoice { number } => {
+        What::RefundInvoice { number } | What::ReadInvoice { number, follows_refund: true, .. } => {
             let key = InvoiceRecord::key_of(installation, *number);
             let Some(mut stored) = provider.store.get::<InvoiceRecord>(&key).await? else { return Ok(None) };
-            let asked = stored.item.refund.as_mut().filter(|refund| refund.phase == RefundPhase::Requesting);
-            let Some(refund) = asked else { return Ok(None) };
-            refund.phase = RefundPhase::Rejected;
-            Ok(Some(Write::replace(&stored.item, stored.version)?))
+            let is_asking = matches!(what, What::RefundInvoice { .. });
+            let phase = if is_asking { RefundPhase::Requesting } else { RefundPhase::Requested };
+            let is_changed = book::not_refunded(&mut stored.item, phase);
+            Ok(is_changed.then(|| Write::replace(&stored.item, stored.version)).transpose()?)
         }
         What::FinalizeInstallation => {
             let mut stored = installed::installation(provider, installation).await?;

@@ -115,8 +115,8 @@ async fn who_never_had_anything_that_costs_is_gone_at_once() {
     }
 }
 
-/// Vercel denies a resource, never saw its plan, and the customer leaves: it is billed under a plan that Vercel knows, and
-/// the last invoice gets through. Or a person says that Vercel is right: then nothing of it is billed.
+/// Vercel denies a resource, never saw its plan, and the customer leaves: it is billed under a plan that Vercel knows,
+/// and the last invoice gets through. Or a person says that Vercel is right: then nothing of it is billed.
 #[tokio::test]
 async fn what_vercel_denies_sinks_no_last_invoice() {
     for settled in ["never", "before the close", "after a refusal"] {

@@ -68,8 +68,8 @@ async fn what_is_owed_to_an_installation_that_is_gone_is_held_and_alarmed_once()
     world.close().await;
 }
 
-/// The days that end while nothing is pushed: shown once it is there again, if Vercel still takes them; otherwise they are
-/// counted. Whoever hears first that it is gone.
+/// The days that end while nothing is pushed: shown once it is there again, if Vercel still takes them; otherwise they
+/// are counted. Whoever hears first that it is gone.
 #[tokio::test]
 async fn the_days_that_end_while_it_is_held_are_owed_or_counted_as_lost() {
     for first in ["the push", "an effect"] {

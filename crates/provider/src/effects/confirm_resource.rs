@@ -152,7 +152,7 @@ async fn take_back(
     end(provider, &stored, deadline).await
 }
 
-/// A repeat of the create that comes late is refused: its resource was taken back.
+/// Refuses a repeat of the create that comes late: we undid it.
 pub(crate) async fn refuse_repeat(provider: &Provider, answers: Option<&Key>) -> Result<Option<Write>, ApiError> {
     let Some(key) = answers else { return Ok(None) };
     let Some(mut record) = provider.store.get::<Remembered>(key).await? else { return Ok(None) };

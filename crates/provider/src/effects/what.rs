@@ -21,7 +21,7 @@ const REMOVAL_WAIT: SignedDuration = SignedDuration::from_mins(15);
 /// How long Vercel has to repeat a create whose answer it did not get, before it is asked whether it knows the resource.
 const CONFIRM_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// How long the webhook of a refund that we asked for has, before the invoice is read for it.
-const REFUND_WAIT: SignedDuration = SignedDuration::from_hours(1);
+const REFUND_WAIT: SignedDuration = SignedDuration::from_hours(2);
 /// How long Vercel has to take our answer to its own request, before what it asked for is carried on: it may hold the
 /// resource until it has the answer, and a call about it in that time would wait, or be refused (spec, doubtful
 /// readings).

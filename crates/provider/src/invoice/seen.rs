@@ -4,7 +4,7 @@
 //!
 //! - `total` may contain the tax that Vercel adds, or not. So an invoice is ours by its `externalId` and its lines; a
 //!   total above ours is noted ([`compare`]), one below ours is an alarm.
-//! - `refundTotal` may be all that was refunded, or the last refund, or be missing; it and the `amount` of a webhook may
+//! - `refundTotal` may be all that was refunded, or the last refund, or be missing; it and a webhook's `amount` may
 //!   contain the tax. So it never decides by itself: what *we asked for* does ([`OurRefund`]). A refund that somebody
 //!   else asked for is booked by the `amount` of its webhook.
 

@@ -29,9 +29,9 @@ pub enum Life {
         /// Whether Vercel knew it.
         known: Known,
     },
-    /// It was taken back, and is gone: it is not billed.
+    /// Its create was undone, and it is gone: it is not billed.
     Undone {
-        /// When it was taken back.
+        /// Of the undoing, not of when the provisioner had deleted it.
         ended_at: Timestamp,
     },
 }
@@ -75,8 +75,8 @@ impl Life {
         matches!(self, Self::TakenBack { .. } | Self::Undone { .. })
     }
 
-    /// Whether Vercel was seen to know it, nobody has seen it yet, or Vercel denies it. Of what was never made, or was
-    /// taken back, this does not speak.
+    /// Whether Vercel was seen to know it, nobody has seen it yet, or Vercel denies it. Says
+    /// nothing of one that was never made, or whose create was undone.
     pub const fn known_to_vercel(self) -> Option<Known> {
         match self {
             Self::Live { known } | Self::Deleted { known, .. } => Some(known),

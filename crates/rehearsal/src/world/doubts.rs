@@ -80,7 +80,7 @@ pub async fn refund_unheard(world: &World, stage: &Stage) {
 /// Vercel has given it back by now.
 pub async fn refund_unheard_for_long(world: &World, stage: &Stage) {
     refund_unheard(world, stage).await;
-    world.advance("2h").await;
+    world.advance("3h").await;
 }
 
 pub async fn settle_refund(world: &World, stage: &Stage) -> Got {

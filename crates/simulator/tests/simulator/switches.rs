@@ -31,8 +31,9 @@ async fn what_is_set_is_shown_is_kept_and_is_forgotten_with_a_reset() {
     let defaults: Value = serde_json::from_str(&stage.text("/_sim/switches").await).unwrap();
     assert_eq!(
         defaults,
-        json!({ "taxPercent": 0, "refundTotal": "cumulative", "refundTax": false, "refundWebhooks": "sent", "leaving": "served", "unlisted": "agree", "gone": [],
-                "envelopes": "kept", "removedTeam": false, "lock": "none" })
+        json!({ "taxPercent": 0, "refundTotal": "cumulative", "refundTax": false, "refundWebhooks": "sent",
+                "leaving": "served", "unlisted": "agree", "gone": [], "envelopes": "kept",
+                "removedTeam": false, "lock": "none" })
     );
     let set = switch(&stage, json!({ "taxPercent": 19, "lock": "during_rotation" })).await;
     assert_eq!(

@@ -72,7 +72,7 @@ impl Command for Ask<'_> {
     }
 }
 
-/// `invoice.settle` of a refund that Vercel took, and of which it does not say what became.
+/// `invoice.settle` of a refund that Vercel took: what became of it, if Vercel does not say.
 pub(super) struct Settle<'a> {
     pub(super) call: &'a PartnerCall,
     pub(super) invoice: String,

@@ -80,14 +80,24 @@ async fn a_resource_that_vercel_does_not_know_is_taken_back() {
 /// What speaks for a resource of which Vercel says that it does not know it: then it is kept, and billed.
 #[tokio::test]
 async fn what_shows_that_vercel_knows_a_resource_is_believed_before_its_no() {
-    for what in ["usage", "project", "refused command", "secrets"] {
+    for what in ["usage", "usage, unmarked", "usage of a closed period", "project", "refused command", "secrets"] {
         let world = World::open().await;
         let (installation, _) = world.customer(TEAM).await;
         let id = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
         match what {
-            "usage" => {
+            "usage" | "usage, unmarked" | "usage of a closed period" => {
                 let readings = [(id.as_str(), "queries", "2027-01-01T00:00:00Z", "10")];
                 world.report(&installation, "b1", &readings).await.expect(200);
+                if what == "usage of a closed period" {
+                    world.advance("1m").await;
+                    world.partner("invoice.close", "/partner/invoices", &installation, json!({})).await.expect(202);
+                }
+                if what != "usage" {
+                    // A batch that touches very many totals has no room left for the mark.
+                    let mut stored = world.stored_resource(&installation, &id).await.unwrap();
+                    stored.item.life = Life::MADE;
+                    world.local.bare.commit(vec![Write::replace(&stored.item, stored.version).unwrap()]).await.unwrap();
+                }
             }
             "project" => {
                 let payload = json!({ "installationId": installation, "resourceId": id, "project": { "id": "prj_1" },

@@ -118,14 +118,14 @@ fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
     }
     let Some(told) = seen.told else { return booked };
     let all = record.booked_refunds + booked.iter().copied().sum::<Money>();
-    let known = record.untold_refunds.iter().position(|untold| record.is_meant(*untold, told));
-    // The amount of a webhook may be that of all refunds, too.
-    let known = known.or_else(|| record.untold_refunds.len().checked_sub(1).filter(|_| record.is_meant(all, told)));
-    if let Some(index) = known {
+    // To the cent first, then with the tax on it.
+    let whose = of_whom(record, all, ours, |ours| ours == told)
+        .or_else(|| of_whom(record, all, ours, |ours| record.is_meant(ours, told)));
+    if let Some(Whose::Known(index)) = whose {
         record.untold_refunds.remove(index);
     } else if record.is_booked_by_an_earlier_release(told) {
         tracing::info!(invoice.id = %record.external_id, refund.amount = %told, "a refund that is booked already");
-    } else if let Some(amount) = ours.filter(|ours| [*ours, all + *ours].iter().any(|it| record.is_meant(*it, told))) {
+    } else if let Some(Whose::Ours(amount)) = whose {
         booked.push(amount);
         refunded(record);
     } else {
@@ -134,6 +134,21 @@ fn refunds(record: &mut InvoiceRecord, seen: &Seen) -> Vec<Money> {
         booked.push(told);
     }
     booked
+}
+
+/// Whose refund a webhook tells of.
+enum Whose {
+    /// The one of this index, that is booked already.
+    Known(usize),
+    /// The one that we asked for, and that is not booked yet.
+    Ours(Money),
+}
+
+/// Finds it by an amount, which may be that of all refunds, too; nothing if nobody here asked for it.
+fn of_whom(record: &InvoiceRecord, all: Money, ours: Option<Money>, is: impl Fn(Money) -> bool) -> Option<Whose> {
+    let known = record.untold_refunds.iter().position(|untold| is(*untold));
+    let known = known.or_else(|| record.untold_refunds.len().checked_sub(1).filter(|_| is(all)));
+    known.map(Whose::Known).or_else(|| ours.filter(|ours| is(*ours) || is(all + *ours)).map(Whose::Ours))
 }
 
 /// The refund that we asked for did not come to pass, if it is this far. Returns whether it is.
@@ -278,6 +293,28 @@ pub(crate) mod tests {
                 "{what}"
             );
         }
+    }
+
+    /// With 19 % of tax in Vercel's total: an amount is ours with the tax on it, but one that fits to the cent comes first.
+    #[test]
+    fn a_refund_is_told_by_its_amount_to_the_cent_or_with_its_tax() {
+        let taxed = InvoiceRecord { above: Some(money("3.80")), ..record() };
+        for (ours, said, is_meant) in [
+            ("5.00", "5.00", true),
+            ("5.00", "5.95", true),
+            ("5.00", "5.96", true),
+            ("5.00", "5.97", false),
+            ("5.00", "5.90", false),
+            ("20.00", "23.80", true),
+        ] {
+            assert_eq!(taxed.is_meant(money(ours), money(said)), is_meant, "{ours} {said}");
+            assert_eq!(record().is_meant(money(ours), money(said)), ours == said, "{ours} {said}, without tax");
+        }
+        let untold = vec![money("5.00"), money("5.95")];
+        let mut it = InvoiceRecord { booked_refunds: money("10.95"), untold_refunds: untold, ..taxed };
+        let seen = Seen { told: Some(money("5.95")), is_read: true, ..Seen::of_phase(Some(InvoicePhase::Refunded)) };
+        book(&mut it, seen, at(7)).unwrap();
+        assert_eq!((it.booked_refunds, it.untold_refunds), (money("10.95"), vec![money("5.00")]));
     }
 
     /// It booked by reading, and did not note that the webhook had yet to come.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tradepost_provider::state::{Credentials, Life};
+use tradepost_store::Write;
 
 use crate::world::got::text;
 use crate::world::provisioner::Mood;
@@ -108,6 +109,10 @@ async fn a_refusal_of_the_provisioner_reaches_the_customer_and_is_remembered() {
 async fn a_refused_change_changes_nothing() {
     let world = World::open().await;
     let (installation, id) = world.customer(TEAM).await;
+    // Nobody has seen yet that Vercel knows it.
+    let mut made = world.stored_resource(&installation, &id).await.unwrap();
+    made.item.life = Life::MADE;
+    world.local.bare.commit(vec![Write::replace(&made.item, made.version).unwrap()]).await.unwrap();
     let before = serde_json::to_value(world.stored_resource(&installation, &id).await.unwrap().item).unwrap();
     world.provisioner.next(Mood::Refuses(json!({ "code": "no", "message": "not this plan" })));
     let path = format!("{}/{id}", resources(&installation));

@@ -295,7 +295,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// With 19 % of tax in Vercel's total: an amount is ours with the tax on it, but one that fits to the cent comes first.
+    /// With 19 % of tax in Vercel's total: an amount is ours with the tax on it; one that fits to the cent comes first.
     #[test]
     fn a_refund_is_told_by_its_amount_to_the_cent_or_with_its_tax() {
         let taxed = InvoiceRecord { above: Some(money("3.80")), ..record() };

@@ -336,3 +336,26 @@ async fn a_removal_whose_answer_has_no_envelope_ends_when_the_list_agrees() {
     assert_eq!(world.waiting(&installation).await, []);
     world.close().await;
 }
+
+/// Vercel comes with the create again after a person said that it does not have the resource: it is not sent the old
+/// answer, for that resource is gone.
+#[tokio::test]
+async fn a_late_repeat_of_a_create_that_was_settled_as_unknown_is_refused() {
+    let world = World::open().await;
+    let installation = world.install().await;
+    let id = text(&world.vercel(provision(&installation)).await.expect(200).body["id"]);
+    let fault = json!({ "kind": "status", "status": 500 });
+    world.vercel_fails(json!([{ "match": { "method": "GET", "path": "*/resources" }, "fault": fault }])).await;
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    assert!(world.vercel_heals().await[0] > 0);
+    assert_eq!(world.vercel(provision(&installation)).await.expect(200).body["id"], id.as_str());
+    resolve(&world, &installation, &id, "unknown").await.expect(202);
+    assert_eq!(world.vercel(provision(&installation)).await.status, 409);
+    for _ in 0..2 {
+        world.sweep().await;
+    }
+    assert_eq!(world.local.provisioner.resources(), 0);
+    world.close().await;
+}

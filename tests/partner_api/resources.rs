@@ -255,3 +255,27 @@ async fn commands_on_different_resources_do_not_disturb_each_other() {
     world.sweep().await;
     world.close().await;
 }
+
+/// A plan is changed ten times a day, by Vercel and by partner systems together; then it is said when it may be again.
+#[tokio::test]
+async fn a_plan_is_changed_ten_times_a_day_whoever_asks() {
+    let world = World::open().await;
+    let (installation, id) = world.customer(TEAM).await;
+    let change = async |n: u32| {
+        let plan = if n.is_multiple_of(2) { SCALE } else { TEAM };
+        if n < 5 || n == 12 {
+            let path = format!("{}/{id}", resources(&installation));
+            let call = Call::new("PATCH", &path).of(&installation).body(json!({ "billingPlanId": plan }));
+            return world.vercel(call.key(&format!("u{n}"))).await.status;
+        }
+        let data = json!({ "resourceId": id, "planId": plan });
+        world.partner("resource.updated", "/partner/events", &installation, data).await.status
+    };
+    for n in 0..10 {
+        assert!([200, 202].contains(&change(n).await), "{n}");
+    }
+    assert_eq!((change(10).await, change(12).await), (409, 409));
+    world.advance("25h").await;
+    assert_eq!(change(10).await, 202);
+    world.leave();
+}
